@@ -1,0 +1,130 @@
+# spotify_etl: own your Spotify data in PostgreSQL
+#
+# "make help" lists the targets.
+
+EXTENSION   = spotify_etl
+EXTVERSION  = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
+MODULE_big  = spotify_etl
+
+# ---------------------------------------------------------------- the parts
+
+# plain C: no postgres.h, linked into the unit tests too
+PLAIN_OBJS = \
+	src/http/byte_buffer.o \
+	src/http/transport_curl.o \
+	src/spotify/arena.o \
+	src/spotify/decode.o \
+	src/spotify/decode_error.o \
+	src/spotify/decode_profile.o \
+	src/spotify/decode_token.o \
+	src/spotify/decode_track.o \
+	src/spotify/endpoint.o \
+	src/spotify/fields.o \
+	src/spotify/json.o \
+	src/spotify/model.o \
+	src/spotify/redirect.o \
+	src/spotify/refusal.o \
+	src/spotify/retry.o \
+	src/spotify/text.o \
+	src/spotify/timestamp.o \
+	src/sync/saved_plan.o
+
+OBJS = \
+	src/spotify_etl.o \
+	src/settings.o \
+	src/api/account_functions.o \
+	src/api/arguments.o \
+	src/api/sync_functions.o \
+	src/sync/authorization.o \
+	src/sync/collection.o \
+	src/sync/list_reader.o \
+	src/sync/login.o \
+	src/sync/proof.o \
+	src/sync/run.o \
+	src/sync/saved.o \
+	src/spotify/cleanup.o \
+	src/spotify/client.o \
+	src/spotify/exchange.o \
+	src/spotify/failure.o \
+	src/spotify/pkce.o \
+	src/spotify/token.o \
+	src/store/accounts.o \
+	src/store/catalog.o \
+	src/store/columns.o \
+	src/store/credentials.o \
+	src/store/liked.o \
+	src/store/run_log.o \
+	src/store/spi.o \
+	$(PLAIN_OBJS)
+
+# --------------------------------------------------------- SQL and its tests
+
+DATA         = sql/spotify_etl--1.0.sql
+REGRESS      = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test
+TAP_TESTS    = 1
+PROVE_TESTS  = test/t/*.pl
+
+# -------------------------------------------------------------------- flags
+
+PG_CPPFLAGS = -I$(srcdir)/src -DSPOTIFY_ETL_VERSION='"$(EXTVERSION)"'
+PG_CFLAGS   = -Wall -Wextra -Wno-unused-parameter
+SHLIB_LINK  = -lcurl -ljson-c
+
+EXTRA_CLEAN = test/unit/build tmp_check output_iso log results \
+	regression.diffs regression.out
+
+# --------------------------------------------------------------------- PGXS
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(MAKECMDGOALS),check)
+# Without PGXS, whose target check only says that it cannot be made.
+check: ## runs every test, in an installation of its own
+	bash test/all.sh
+else
+include $(PGXS)
+endif
+
+# PGXS does not track headers: objects and bitcode depend on all of them.
+HEADERS = $(wildcard src/*.h src/*/*.h)
+$(OBJS) $(OBJS:.o=.bc): $(HEADERS)
+
+# -------------------------------------------------------------- our targets
+
+UNIT_BUILD   = test/unit/build
+UNIT_TESTS   = $(patsubst test/unit/%.c,$(UNIT_BUILD)/%,$(wildcard test/unit/test_*.c))
+UNIT_SOURCES = test/unit/tap.c test/unit/fixture.c $(PLAIN_OBJS:.o=.c)
+UNIT_CFLAGS  = -D_GNU_SOURCE -g -O1 -Wall -Wextra -Isrc -Itest/unit \
+	-fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+
+$(UNIT_BUILD)/%: test/unit/%.c test/unit/tap.h test/unit/fixture.h $(UNIT_SOURCES) $(HEADERS)
+	@mkdir -p $(UNIT_BUILD)
+	$(CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_SOURCES) -lcurl -ljson-c
+
+.PHONY: help check demo unit unitcheck mockcheck lint format bench
+
+help: ## lists these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort -u | expand -t 14
+	@echo 'and those of PGXS: all, install, uninstall, installcheck, clean'
+
+demo: ## shows the main job with a stand-in for Spotify
+	bash test/demo.sh
+
+unit: $(UNIT_TESTS) ## builds the unit tests
+
+unitcheck: unit ## runs the unit tests of the plain C parts, under ASan and UBSan
+	prove --exec '' $(UNIT_TESTS)
+
+mockcheck: ## tests the stand-in for Spotify
+	python3 -B -m unittest discover -s test/mock_spotify/tests -t test
+
+lint: ## checks layers, names, headers, format and common mistakes
+	bash test/lint.sh
+
+format: ## formats the C code
+	clang-format -i src/*.[ch] src/*/*.[ch] test/unit/*.[ch] test/fuzz/*.c
+
+bench: ## measures against other ways to do the same work
+	bash test/bench/run.sh

@@ -1,0 +1,664 @@
+/* sql/spotify_etl--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION spotify_etl" to load this file. \quit
+
+-- Spotify delivers any character there is; only UTF8 can hold them all.
+DO $$
+BEGIN
+    IF pg_catalog.current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION 'spotify_etl cannot be used in a database with encoding %',
+                        pg_catalog.current_setting('server_encoding')
+            USING ERRCODE = 'feature_not_supported',
+                  HINT = 'Create a database with ENCODING ''UTF8''.';
+    END IF;
+END
+$$;
+
+/* ------------------------------------------------------------------ */
+/* Schemas                                                            */
+/* ------------------------------------------------------------------ */
+
+CREATE SCHEMA spotify;
+COMMENT ON SCHEMA spotify IS
+    'Data of Spotify users: tables and views of the extension spotify_etl';
+
+-- Being able to look up names gives away no row: each table has its own grants.
+GRANT USAGE ON SCHEMA spotify TO PUBLIC;
+
+-- A schema of its own, so that a grant on all tables of spotify gives away
+-- no secret.
+CREATE SCHEMA spotify_private;
+COMMENT ON SCHEMA spotify_private IS
+    'Secrets of Spotify accounts: no grants, not in dumps';
+
+-- Ids are compared byte by byte, so that no upgrade of the system's locales
+-- can spoil an index: hence COLLATE "C".
+
+/* ------------------------------------------------------------------ */
+/* Accounts                                                           */
+/* ------------------------------------------------------------------ */
+
+CREATE TABLE spotify.accounts (
+    account text COLLATE "C" NOT NULL
+        CONSTRAINT accounts_account_check
+        CHECK (account <> '' AND pg_catalog.octet_length(account) <= 200),
+    client_id text NOT NULL
+        CONSTRAINT accounts_client_id_check CHECK (client_id <> ''),
+    redirect_uri text NOT NULL,
+    spotify_user_id text,
+    display_name text,
+    scopes text[],
+    authorized_at timestamp with time zone,
+    needs_authorization boolean NOT NULL DEFAULT false,
+    retry_after timestamp with time zone,
+    is_enabled boolean NOT NULL DEFAULT true,
+    created_at timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
+    CONSTRAINT accounts_pkey PRIMARY KEY (account)
+);
+
+COMMENT ON TABLE spotify.accounts IS
+    'Spotify accounts that are synced, and the state of their authorization';
+COMMENT ON COLUMN spotify.accounts.account IS
+    'name of the account here, as given to spotify_set_account';
+COMMENT ON COLUMN spotify.accounts.client_id IS
+    'client id of the Spotify app that is used';
+COMMENT ON COLUMN spotify.accounts.redirect_uri IS
+    'redirect URI that is registered for the app';
+COMMENT ON COLUMN spotify.accounts.spotify_user_id IS
+    'the user''s id at Spotify; null until it was asked for';
+COMMENT ON COLUMN spotify.accounts.display_name IS
+    'the user''s display name at Spotify';
+COMMENT ON COLUMN spotify.accounts.scopes IS
+    'scopes that the user granted; null until Spotify told them';
+COMMENT ON COLUMN spotify.accounts.authorized_at IS
+    'when the user authorized the app, or the refresh token was stored here; Spotify ends an authorization after six months';
+COMMENT ON COLUMN spotify.accounts.needs_authorization IS
+    'Spotify refused the refresh token: nothing is asked until the user authorizes again';
+COMMENT ON COLUMN spotify.accounts.retry_after IS
+    'no request is sent before this time; the same for all accounts of a client id';
+COMMENT ON COLUMN spotify.accounts.is_enabled IS
+    'whether spotify_sync_all includes the account; change it as you like';
+COMMENT ON COLUMN spotify.accounts.created_at IS
+    'when the account was created here';
+
+CREATE TABLE spotify_private.credentials (
+    account text COLLATE "C" NOT NULL,
+    client_secret text,
+    refresh_token text,
+    access_token text,
+    access_token_expires_at timestamp with time zone,
+    authorization_state text,
+    code_verifier text,
+    CONSTRAINT credentials_pkey PRIMARY KEY (account),
+    CONSTRAINT credentials_account_fkey FOREIGN KEY (account)
+        REFERENCES spotify.accounts ON UPDATE CASCADE
+);
+
+COMMENT ON TABLE spotify_private.credentials IS
+    'secrets of accounts; read and written by the functions of spotify_etl only';
+COMMENT ON COLUMN spotify_private.credentials.account IS
+    'account that the secrets belong to';
+COMMENT ON COLUMN spotify_private.credentials.client_secret IS
+    'client secret of the app; null for a PKCE client';
+COMMENT ON COLUMN spotify_private.credentials.refresh_token IS
+    'token that buys access tokens';
+COMMENT ON COLUMN spotify_private.credentials.access_token IS
+    'token that authorizes requests';
+COMMENT ON COLUMN spotify_private.credentials.access_token_expires_at IS
+    'when Spotify stops accepting the access token';
+COMMENT ON COLUMN spotify_private.credentials.authorization_state IS
+    'state of the authorization that is under way';
+COMMENT ON COLUMN spotify_private.credentials.code_verifier IS
+    'PKCE code verifier of the authorization that is under way';
+
+/* ------------------------------------------------------------------ */
+/* Catalogue                                                          */
+/* ------------------------------------------------------------------ */
+
+CREATE TABLE spotify.artists (
+    artist_id text COLLATE "C" NOT NULL,
+    name text,
+    CONSTRAINT artists_pkey PRIMARY KEY (artist_id)
+);
+
+COMMENT ON TABLE spotify.artists IS
+    'artists of the stored tracks and albums, as Spotify described them last';
+COMMENT ON COLUMN spotify.artists.artist_id IS 'Spotify''s id of the artist';
+COMMENT ON COLUMN spotify.artists.name IS 'name of the artist';
+
+CREATE TABLE spotify.albums (
+    album_id text COLLATE "C" NOT NULL,
+    name text,
+    album_type text,
+    release_date text,
+    release_date_precision text,
+    total_tracks integer,
+    image_url text,
+    CONSTRAINT albums_pkey PRIMARY KEY (album_id)
+);
+
+COMMENT ON TABLE spotify.albums IS
+    'albums of the stored tracks, as Spotify described them last';
+COMMENT ON COLUMN spotify.albums.album_id IS 'Spotify''s id of the album';
+COMMENT ON COLUMN spotify.albums.name IS 'name of the album';
+COMMENT ON COLUMN spotify.albums.album_type IS
+    'album, single or compilation, or what Spotify adds to these';
+COMMENT ON COLUMN spotify.albums.release_date IS
+    'YYYY, YYYY-MM or YYYY-MM-DD: see release_date_precision';
+COMMENT ON COLUMN spotify.albums.release_date_precision IS
+    'year, month or day';
+COMMENT ON COLUMN spotify.albums.total_tracks IS 'number of tracks on the album';
+COMMENT ON COLUMN spotify.albums.image_url IS 'URL of the widest cover image';
+
+CREATE TABLE spotify.album_artists (
+    album_id text COLLATE "C" NOT NULL,
+    position integer NOT NULL,
+    artist_id text COLLATE "C" NOT NULL,
+    CONSTRAINT album_artists_pkey PRIMARY KEY (album_id, position),
+    CONSTRAINT album_artists_album_id_fkey FOREIGN KEY (album_id)
+        REFERENCES spotify.albums,
+    CONSTRAINT album_artists_artist_id_fkey FOREIGN KEY (artist_id)
+        REFERENCES spotify.artists
+);
+CREATE INDEX album_artists_artist_id_idx ON spotify.album_artists (artist_id);
+
+COMMENT ON TABLE spotify.album_artists IS
+    'artists of albums, in the order of Spotify';
+COMMENT ON COLUMN spotify.album_artists.album_id IS 'the album';
+COMMENT ON COLUMN spotify.album_artists.position IS
+    'place among the artists of the album, from 1';
+COMMENT ON COLUMN spotify.album_artists.artist_id IS 'the artist';
+
+CREATE TABLE spotify.tracks (
+    track_id text COLLATE "C" NOT NULL,
+    name text,
+    album_id text COLLATE "C",
+    duration_ms integer,
+    explicit boolean,
+    disc_number integer,
+    track_number integer,
+    isrc text,
+    popularity integer,
+    is_local boolean,
+    uri text,
+    CONSTRAINT tracks_pkey PRIMARY KEY (track_id),
+    CONSTRAINT tracks_album_id_fkey FOREIGN KEY (album_id)
+        REFERENCES spotify.albums
+);
+CREATE INDEX tracks_album_id_idx ON spotify.tracks (album_id);
+
+COMMENT ON TABLE spotify.tracks IS
+    'tracks that were liked or played, as Spotify described them last';
+COMMENT ON COLUMN spotify.tracks.track_id IS
+    'Spotify''s id of the track; of a local file its URI';
+COMMENT ON COLUMN spotify.tracks.name IS 'name of the track';
+COMMENT ON COLUMN spotify.tracks.album_id IS 'album that the track is on';
+COMMENT ON COLUMN spotify.tracks.duration_ms IS 'length in milliseconds';
+COMMENT ON COLUMN spotify.tracks.explicit IS
+    'whether the lyrics are marked as explicit';
+COMMENT ON COLUMN spotify.tracks.disc_number IS 'disc of the album, from 1';
+COMMENT ON COLUMN spotify.tracks.track_number IS 'place on the disc, from 1';
+COMMENT ON COLUMN spotify.tracks.isrc IS
+    'International Standard Recording Code: the same recording on several albums shares it';
+COMMENT ON COLUMN spotify.tracks.popularity IS
+    '0 to 100 at the time of the last change; null for apps in development mode';
+COMMENT ON COLUMN spotify.tracks.is_local IS
+    'whether it is a file of the user''s instead of a track of the catalogue';
+COMMENT ON COLUMN spotify.tracks.uri IS 'Spotify URI';
+
+CREATE TABLE spotify.track_artists (
+    track_id text COLLATE "C" NOT NULL,
+    position integer NOT NULL,
+    artist_id text COLLATE "C" NOT NULL,
+    CONSTRAINT track_artists_pkey PRIMARY KEY (track_id, position),
+    CONSTRAINT track_artists_track_id_fkey FOREIGN KEY (track_id)
+        REFERENCES spotify.tracks,
+    CONSTRAINT track_artists_artist_id_fkey FOREIGN KEY (artist_id)
+        REFERENCES spotify.artists
+);
+CREATE INDEX track_artists_artist_id_idx ON spotify.track_artists (artist_id);
+
+COMMENT ON TABLE spotify.track_artists IS
+    'artists of tracks, in the order of Spotify';
+COMMENT ON COLUMN spotify.track_artists.track_id IS 'the track';
+COMMENT ON COLUMN spotify.track_artists.position IS
+    'place among the artists of the track, from 1';
+COMMENT ON COLUMN spotify.track_artists.artist_id IS 'the artist';
+
+/* ------------------------------------------------------------------ */
+/* Runs and their checks                                              */
+/* ------------------------------------------------------------------ */
+
+-- No other table refers to a run by a foreign key, so that old rows of the
+-- log can be deleted.
+
+CREATE TABLE spotify.sync_runs (
+    run_id bigint GENERATED BY DEFAULT AS IDENTITY,
+    account text COLLATE "C" NOT NULL,
+    collection text NOT NULL
+        CONSTRAINT sync_runs_collection_check
+        CHECK (collection IN ('liked', 'recently_played')),
+    mode text NOT NULL
+        CONSTRAINT sync_runs_mode_check
+        CHECK (mode IN ('full', 'delta')),
+    status text NOT NULL
+        CONSTRAINT sync_runs_status_check
+        CHECK (status IN ('succeeded', 'partial', 'failed')),
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone NOT NULL,
+    requests integer NOT NULL DEFAULT 0,
+    retries integer NOT NULL DEFAULT 0,
+    bytes_received bigint NOT NULL DEFAULT 0,
+    total integer,
+    fetched integer NOT NULL DEFAULT 0,
+    inserted integer NOT NULL DEFAULT 0,
+    deactivated integer NOT NULL DEFAULT 0,
+    reactivated integer NOT NULL DEFAULT 0,
+    updated integer NOT NULL DEFAULT 0,
+    skipped integer NOT NULL DEFAULT 0,
+    error_code text,
+    error_message text,
+    CONSTRAINT sync_runs_pkey PRIMARY KEY (run_id),
+    CONSTRAINT sync_runs_account_fkey FOREIGN KEY (account)
+        REFERENCES spotify.accounts ON UPDATE CASCADE
+);
+CREATE INDEX sync_runs_account_collection_started_at_idx
+    ON spotify.sync_runs (account, collection, started_at);
+
+COMMENT ON TABLE spotify.sync_runs IS 'log of the runs: one row for each sync';
+COMMENT ON COLUMN spotify.sync_runs.run_id IS 'number of the run';
+COMMENT ON COLUMN spotify.sync_runs.account IS 'account that was synced';
+COMMENT ON COLUMN spotify.sync_runs.collection IS
+    'what was synced: liked or recently_played';
+COMMENT ON COLUMN spotify.sync_runs.mode IS
+    'full: the whole list was read; delta: only what shows the changes';
+COMMENT ON COLUMN spotify.sync_runs.status IS
+    'succeeded; partial: additions were kept, but nothing was believed to be removed; or failed: see error_code';
+COMMENT ON COLUMN spotify.sync_runs.started_at IS 'when the run began';
+COMMENT ON COLUMN spotify.sync_runs.finished_at IS 'when the run ended';
+COMMENT ON COLUMN spotify.sync_runs.requests IS
+    'requests that were sent to Spotify, those for tokens and repeated ones included';
+COMMENT ON COLUMN spotify.sync_runs.retries IS
+    'how many of the requests repeated a failed one';
+COMMENT ON COLUMN spotify.sync_runs.bytes_received IS
+    'bytes received from Spotify, as sent over the network';
+COMMENT ON COLUMN spotify.sync_runs.total IS
+    'how many entries there are, as Spotify says';
+COMMENT ON COLUMN spotify.sync_runs.fetched IS 'entries that were received';
+COMMENT ON COLUMN spotify.sync_runs.inserted IS 'rows that are new';
+COMMENT ON COLUMN spotify.sync_runs.deactivated IS
+    'rows that became inactive, because the like is gone';
+COMMENT ON COLUMN spotify.sync_runs.reactivated IS
+    'rows that became active again, because the like is back';
+COMMENT ON COLUMN spotify.sync_runs.updated IS
+    'active rows that took a new added_at';
+COMMENT ON COLUMN spotify.sync_runs.skipped IS
+    'entries without an identity, which cannot be stored';
+COMMENT ON COLUMN spotify.sync_runs.error_code IS
+    'SQLSTATE of a failed run';
+COMMENT ON COLUMN spotify.sync_runs.error_message IS
+    'message of a failed run, or why a run is partial';
+
+CREATE TABLE spotify.quality_checks (
+    run_id bigint NOT NULL,
+    check_name text NOT NULL,
+    passed boolean NOT NULL,
+    failing integer NOT NULL DEFAULT 0,
+    detail text,
+    CONSTRAINT quality_checks_pkey PRIMARY KEY (run_id, check_name),
+    CONSTRAINT quality_checks_run_id_fkey FOREIGN KEY (run_id)
+        REFERENCES spotify.sync_runs ON DELETE CASCADE
+);
+
+COMMENT ON TABLE spotify.quality_checks IS
+    'checks of what a run received, made before it is loaded';
+COMMENT ON COLUMN spotify.quality_checks.run_id IS 'the run';
+COMMENT ON COLUMN spotify.quality_checks.check_name IS
+    'what was checked, such as unique_key or no_nulls';
+COMMENT ON COLUMN spotify.quality_checks.passed IS 'whether all was well';
+COMMENT ON COLUMN spotify.quality_checks.failing IS
+    'number of entries that did not pass';
+COMMENT ON COLUMN spotify.quality_checks.detail IS 'what was found, in words';
+
+/* ------------------------------------------------------------------ */
+/* Liked Songs                                                        */
+/* ------------------------------------------------------------------ */
+
+CREATE TABLE spotify.liked_tracks (
+    account text COLLATE "C" NOT NULL,
+    track_id text COLLATE "C" NOT NULL,
+    added_at timestamp with time zone,
+    is_active boolean NOT NULL DEFAULT true,
+    first_seen_at timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
+    last_modified timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
+    CONSTRAINT liked_tracks_pkey PRIMARY KEY (account, track_id),
+    CONSTRAINT liked_tracks_account_fkey FOREIGN KEY (account)
+        REFERENCES spotify.accounts ON UPDATE CASCADE,
+    CONSTRAINT liked_tracks_track_id_fkey FOREIGN KEY (track_id)
+        REFERENCES spotify.tracks
+);
+CREATE INDEX liked_tracks_track_id_idx ON spotify.liked_tracks (track_id);
+
+COMMENT ON TABLE spotify.liked_tracks IS
+    'Liked Songs: a row for each track that is or was liked';
+COMMENT ON COLUMN spotify.liked_tracks.account IS 'account that likes the track';
+COMMENT ON COLUMN spotify.liked_tracks.track_id IS 'the track';
+COMMENT ON COLUMN spotify.liked_tracks.added_at IS
+    'when the track was liked last, as Spotify says; null if it does not';
+COMMENT ON COLUMN spotify.liked_tracks.is_active IS
+    'true while the track is liked, false since the like is gone';
+COMMENT ON COLUMN spotify.liked_tracks.first_seen_at IS
+    'when a sync found the track for the first time';
+COMMENT ON COLUMN spotify.liked_tracks.last_modified IS
+    'when a sync inserted or changed this row last';
+
+CREATE TABLE spotify.liked_events (
+    account text COLLATE "C" NOT NULL,
+    track_id text COLLATE "C" NOT NULL,
+    event text NOT NULL
+        CONSTRAINT liked_events_event_check
+        CHECK (event IN ('added', 'removed', 'readded')),
+    occurred_at timestamp with time zone NOT NULL,
+    run_id bigint NOT NULL,
+    CONSTRAINT liked_events_pkey PRIMARY KEY (account, track_id, run_id),
+    CONSTRAINT liked_events_liked_track_fkey FOREIGN KEY (account, track_id)
+        REFERENCES spotify.liked_tracks ON UPDATE CASCADE
+);
+
+COMMENT ON TABLE spotify.liked_events IS
+    'history of Liked Songs: a row for each time that a like came or went';
+COMMENT ON COLUMN spotify.liked_events.account IS 'account that likes the track';
+COMMENT ON COLUMN spotify.liked_events.track_id IS 'the track';
+COMMENT ON COLUMN spotify.liked_events.event IS
+    'added: seen for the first time; removed: the like is gone; readded: it is back';
+COMMENT ON COLUMN spotify.liked_events.occurred_at IS 'when the sync found out';
+COMMENT ON COLUMN spotify.liked_events.run_id IS 'the run that found out';
+
+/* ------------------------------------------------------------------ */
+/* Plays                                                              */
+/* ------------------------------------------------------------------ */
+
+CREATE TABLE spotify.plays (
+    account text COLLATE "C" NOT NULL,
+    played_at timestamp with time zone NOT NULL,
+    track_id text COLLATE "C" NOT NULL,
+    context_type text,
+    context_uri text,
+    run_id bigint,
+    CONSTRAINT plays_pkey PRIMARY KEY (account, played_at, track_id),
+    CONSTRAINT plays_account_fkey FOREIGN KEY (account)
+        REFERENCES spotify.accounts ON UPDATE CASCADE,
+    CONSTRAINT plays_track_id_fkey FOREIGN KEY (track_id)
+        REFERENCES spotify.tracks
+);
+CREATE INDEX plays_track_id_idx ON spotify.plays (track_id);
+
+COMMENT ON TABLE spotify.plays IS 'listening history: a row for each play';
+COMMENT ON COLUMN spotify.plays.account IS 'account that played the track';
+COMMENT ON COLUMN spotify.plays.played_at IS
+    'when the play ended, as Spotify says, to the millisecond';
+COMMENT ON COLUMN spotify.plays.track_id IS 'the track';
+COMMENT ON COLUMN spotify.plays.context_type IS
+    'what it was played from: album, artist, playlist, collection and others; null if unknown';
+COMMENT ON COLUMN spotify.plays.context_uri IS
+    'Spotify URI of what it was played from';
+COMMENT ON COLUMN spotify.plays.run_id IS
+    'the run that stored the play; null if no run did';
+
+CREATE TABLE spotify.play_gaps (
+    account text COLLATE "C" NOT NULL,
+    gap_start timestamp with time zone NOT NULL,
+    gap_end timestamp with time zone NOT NULL,
+    run_id bigint NOT NULL,
+    CONSTRAINT play_gaps_pkey PRIMARY KEY (account, gap_start, gap_end),
+    CONSTRAINT play_gaps_order_check CHECK (gap_start <= gap_end),
+    CONSTRAINT play_gaps_account_fkey FOREIGN KEY (account)
+        REFERENCES spotify.accounts ON UPDATE CASCADE
+);
+
+COMMENT ON TABLE spotify.play_gaps IS
+    'spans in which plays may be missing, because Spotify keeps the last 50 only';
+COMMENT ON COLUMN spotify.play_gaps.account IS 'account whose plays may be missing';
+COMMENT ON COLUMN spotify.play_gaps.gap_start IS 'last play before the gap';
+COMMENT ON COLUMN spotify.play_gaps.gap_end IS 'first play after the gap';
+COMMENT ON COLUMN spotify.play_gaps.run_id IS 'the run that found the gap';
+
+/* ------------------------------------------------------------------ */
+/* Views                                                              */
+/* ------------------------------------------------------------------ */
+
+CREATE VIEW spotify.liked_songs AS
+    SELECT liked.added_at,
+           track.name,
+           COALESCE((SELECT pg_catalog.string_agg(artist.name, ', '
+                                                  ORDER BY track_artist.position)
+                       FROM spotify.track_artists AS track_artist
+                       JOIN spotify.artists AS artist USING (artist_id)
+                      WHERE track_artist.track_id = liked.track_id),
+                    '') AS artists,
+           liked.track_id AS spotify_uri,
+           liked.last_modified,
+           CASE WHEN liked.is_active THEN 1 ELSE 0 END AS is_active,
+           liked.account
+      FROM spotify.liked_tracks AS liked
+      JOIN spotify.tracks AS track USING (track_id);
+
+COMMENT ON VIEW spotify.liked_songs IS
+    'Liked Songs with the columns of the Python pipelines'' table';
+COMMENT ON COLUMN spotify.liked_songs.added_at IS 'when the track was liked last';
+COMMENT ON COLUMN spotify.liked_songs.name IS 'name of the track';
+COMMENT ON COLUMN spotify.liked_songs.artists IS
+    'names of its artists, separated by comma and space';
+COMMENT ON COLUMN spotify.liked_songs.spotify_uri IS
+    'id of the track (the bare id, in spite of the column''s name)';
+COMMENT ON COLUMN spotify.liked_songs.last_modified IS
+    'when a sync inserted or changed the like last';
+COMMENT ON COLUMN spotify.liked_songs.is_active IS
+    '1 while the track is liked, 0 since the like is gone';
+COMMENT ON COLUMN spotify.liked_songs.account IS 'account that likes the track';
+
+CREATE VIEW spotify.my_played_tracks AS
+    SELECT track.name AS song_name,
+           (SELECT artist.name
+              FROM spotify.track_artists AS track_artist
+              JOIN spotify.artists AS artist USING (artist_id)
+             WHERE track_artist.track_id = play.track_id
+             ORDER BY track_artist.position
+             LIMIT 1) AS artist_name,
+           play.played_at,
+           (play.played_at AT TIME ZONE 'UTC')::date AS "timestamp",
+           play.account
+      FROM spotify.plays AS play
+      JOIN spotify.tracks AS track USING (track_id);
+
+COMMENT ON VIEW spotify.my_played_tracks IS
+    'plays with the columns of the Python pipelines'' table';
+COMMENT ON COLUMN spotify.my_played_tracks.song_name IS 'name of the track';
+COMMENT ON COLUMN spotify.my_played_tracks.artist_name IS
+    'name of its first artist';
+COMMENT ON COLUMN spotify.my_played_tracks.played_at IS 'when the play ended';
+COMMENT ON COLUMN spotify.my_played_tracks."timestamp" IS
+    'date of the play in UTC';
+COMMENT ON COLUMN spotify.my_played_tracks.account IS
+    'account that played the track';
+
+CREATE VIEW spotify.fav_artist AS
+    SELECT play."timestamp",
+           play."timestamp"::text || '-' || play.artist_name AS id,
+           play.artist_name,
+           pg_catalog.count(*) AS count,
+           play.account
+      FROM spotify.my_played_tracks AS play
+     GROUP BY play.account, play."timestamp", play.artist_name;
+
+COMMENT ON VIEW spotify.fav_artist IS
+    'plays counted by date and first artist, with the columns of the Python pipelines'' table';
+COMMENT ON COLUMN spotify.fav_artist."timestamp" IS 'date of the plays in UTC';
+COMMENT ON COLUMN spotify.fav_artist.id IS 'date and name of the artist';
+COMMENT ON COLUMN spotify.fav_artist.artist_name IS 'name of the first artist';
+COMMENT ON COLUMN spotify.fav_artist.count IS 'number of plays';
+COMMENT ON COLUMN spotify.fav_artist.account IS 'account that played the tracks';
+
+-- Spotify ends an authorization six months after the user gave it:
+-- https://developer.spotify.com/blog/2026-06-18-refresh-token-expiration
+CREATE VIEW spotify.account_status AS
+    SELECT account.account,
+           account.is_enabled,
+           account.authorized_at,
+           account.authorized_at + interval '6 months' AS authorization_ends_at,
+           pg_catalog.floor(EXTRACT(epoch FROM account.authorized_at
+                                               + interval '6 months'
+                                               - pg_catalog.now())
+                            / 86400)::integer AS days_left,
+           account.needs_authorization,
+           account.retry_after,
+           liked.started_at AS last_liked_run,
+           liked.status AS last_liked_status,
+           recently_played.started_at AS last_recently_played_run,
+           recently_played.status AS last_recently_played_status,
+           (SELECT COALESCE(pg_catalog.sum(run.requests), 0)
+              FROM spotify.sync_runs AS run
+             WHERE run.account = account.account
+               AND run.started_at > pg_catalog.now() - interval '24 hours')
+               AS requests_last_24_hours
+      FROM spotify.accounts AS account
+           LEFT JOIN LATERAL
+           (SELECT run.started_at,
+                   run.status
+              FROM spotify.sync_runs AS run
+             WHERE run.account = account.account
+               AND run.collection = 'liked'
+             ORDER BY run.started_at DESC
+             LIMIT 1) AS liked ON true
+           LEFT JOIN LATERAL
+           (SELECT run.started_at,
+                   run.status
+              FROM spotify.sync_runs AS run
+             WHERE run.account = account.account
+               AND run.collection = 'recently_played'
+             ORDER BY run.started_at DESC
+             LIMIT 1) AS recently_played ON true;
+
+COMMENT ON VIEW spotify.account_status IS
+    'what an operator must know of each account';
+COMMENT ON COLUMN spotify.account_status.account IS 'name of the account here';
+COMMENT ON COLUMN spotify.account_status.is_enabled IS
+    'whether spotify_sync_all includes the account';
+COMMENT ON COLUMN spotify.account_status.authorized_at IS
+    'authorized since, as far as known here';
+COMMENT ON COLUMN spotify.account_status.authorization_ends_at IS
+    'when Spotify ends the authorization: six months after it was given';
+COMMENT ON COLUMN spotify.account_status.days_left IS
+    'whole days until then; below 0 when it is over';
+COMMENT ON COLUMN spotify.account_status.needs_authorization IS
+    'Spotify refused the refresh token: authorize again';
+COMMENT ON COLUMN spotify.account_status.retry_after IS
+    'no request is sent before this time';
+COMMENT ON COLUMN spotify.account_status.last_liked_run IS
+    'when the last sync of Liked Songs began';
+COMMENT ON COLUMN spotify.account_status.last_liked_status IS
+    'how it ended: succeeded, partial or failed';
+COMMENT ON COLUMN spotify.account_status.last_recently_played_run IS
+    'when the last sync of plays began';
+COMMENT ON COLUMN spotify.account_status.last_recently_played_status IS
+    'how it ended: succeeded, partial or failed';
+COMMENT ON COLUMN spotify.account_status.requests_last_24_hours IS
+    'requests that runs of the last 24 hours sent: they count against Spotify''s daily quota';
+
+/* ------------------------------------------------------------------ */
+/* Functions                                                          */
+/* ------------------------------------------------------------------ */
+
+CREATE FUNCTION spotify_set_account(
+    client_id text,
+    client_secret text DEFAULT NULL,
+    refresh_token text DEFAULT NULL,
+    redirect_uri text DEFAULT 'http://127.0.0.1:8888/callback',
+    account text DEFAULT 'default')
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION spotify_set_account(text, text, text, text, text) IS
+    'creates or updates a Spotify account; NULL leaves what is stored, an empty client secret makes it a PKCE client';
+
+CREATE FUNCTION spotify_authorize_url(account text DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION spotify_authorize_url(text) IS
+    'begins an authorization: returns the URL to open in a browser';
+
+CREATE FUNCTION spotify_authorize(
+    response text,
+    account text DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION spotify_authorize(text, text) IS
+    'ends an authorization: takes the address on which the browser ended, its query or the code; returns the Spotify user';
+
+CREATE FUNCTION spotify_forget_account(account text)
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION spotify_forget_account(text) IS
+    'deletes a Spotify account, its secrets and its data';
+
+CREATE FUNCTION spotify_refresh_token(account text DEFAULT NULL)
+RETURNS timestamp with time zone
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION spotify_refresh_token(text) IS
+    'gets a new access token from Spotify now; returns when it expires';
+
+CREATE FUNCTION spotify_sync_liked(
+    account text DEFAULT NULL,
+    full_scan boolean DEFAULT false,
+    allow_mass_removal boolean DEFAULT false)
+RETURNS spotify.sync_runs
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION spotify_sync_liked(text, boolean, boolean) IS
+    'reconciles the account''s Liked Songs with spotify.liked_tracks; returns the row of the run';
+
+/* ------------------------------------------------------------------ */
+/* Privileges: an administrator grants what a role needs              */
+/* ------------------------------------------------------------------ */
+
+REVOKE EXECUTE ON FUNCTION spotify_set_account(text, text, text, text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION spotify_authorize_url(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION spotify_authorize(text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION spotify_forget_account(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION spotify_refresh_token(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION spotify_sync_liked(text, boolean, boolean) FROM PUBLIC;
+
+/* ------------------------------------------------------------------ */
+/* Dumps hold all data, and no secret                                 */
+/* ------------------------------------------------------------------ */
+
+SELECT pg_catalog.pg_extension_config_dump('spotify.accounts', '');
+SELECT pg_catalog.pg_extension_config_dump('spotify.artists', '');
+SELECT pg_catalog.pg_extension_config_dump('spotify.albums', '');
+SELECT pg_catalog.pg_extension_config_dump('spotify.album_artists', '');
+SELECT pg_catalog.pg_extension_config_dump('spotify.tracks', '');
+SELECT pg_catalog.pg_extension_config_dump('spotify.track_artists', '');
+SELECT pg_catalog.pg_extension_config_dump('spotify.sync_runs', '');
+SELECT pg_catalog.pg_extension_config_dump('spotify.sync_runs_run_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('spotify.quality_checks', '');
+SELECT pg_catalog.pg_extension_config_dump('spotify.liked_tracks', '');
+SELECT pg_catalog.pg_extension_config_dump('spotify.liked_events', '');
+SELECT pg_catalog.pg_extension_config_dump('spotify.plays', '');
+SELECT pg_catalog.pg_extension_config_dump('spotify.play_gaps', '');

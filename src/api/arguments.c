@@ -1,0 +1,109 @@
+/*
+ * arguments.c
+ *		Arguments of SQL-callable functions.
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+
+#include "api/arguments.h"
+#include "store/accounts.h"
+
+/* As many names are listed in a message. */
+#define MAX_LISTED_NAMES 20
+
+void
+spotify_check_server(const char *function_name)
+{
+	if (GetDatabaseEncoding() != PG_UTF8)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("spotify_etl cannot be used in a database with encoding %s",
+					GetDatabaseEncodingName()),
+			 errhint("Create a database with ENCODING 'UTF8'.")));
+	PreventCommandIfReadOnly(function_name);
+}
+
+char *
+spotify_argument_text(FunctionCallInfo fcinfo, int number)
+{
+	if (PG_ARGISNULL(number))
+		return NULL;
+	return text_to_cstring(PG_GETARG_TEXT_PP(number));
+}
+
+bool
+spotify_argument_flag(FunctionCallInfo fcinfo, int number)
+{
+	return !PG_ARGISNULL(number) && PG_GETARG_BOOL(number);
+}
+
+static char *
+join_names(List *names)
+{
+	StringInfoData joined;
+	ListCell *cell;
+	int listed = 0;
+
+	initStringInfo(&joined);
+	foreach (cell, names)
+	{
+		if (listed == MAX_LISTED_NAMES)
+		{
+			appendStringInfoString(&joined, ", ...");
+			break;
+		}
+		appendStringInfo(&joined, "%s\"%s\"", listed > 0 ? ", " : "",
+						 (char *) lfirst(cell));
+		listed++;
+	}
+	return joined.data;
+}
+
+static void
+report_no_account(void)
+{
+	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("no Spotify account is configured yet"),
+					errhint("Create one with spotify_set_account().")));
+}
+
+static char *
+get_only_account(void)
+{
+	List *names = spotify_accounts_names();
+
+	if (names == NIL)
+		report_no_account();
+	if (list_length(names) > 1)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("there are several Spotify accounts"),
+						errdetail("The accounts are %s.", join_names(names)),
+						errhint("Name one with account => 'name'.")));
+	return linitial(names);
+}
+
+char *
+spotify_argument_account(FunctionCallInfo fcinfo, int number)
+{
+	char *name = spotify_argument_text(fcinfo, number);
+	List *names;
+
+	if (name == NULL)
+		return get_only_account();
+	if (spotify_accounts_find(name) != NULL)
+		return name;
+
+	names = spotify_accounts_names();
+	if (names == NIL)
+		report_no_account();
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+					errmsg("there is no Spotify account \"%s\"", name),
+					errhint("The accounts are %s.", join_names(names))));
+	return NULL; /* keep compiler quiet */
+}

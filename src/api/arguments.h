@@ -1,0 +1,25 @@
+/*
+ * arguments.h
+ *		Arguments of SQL-callable functions.
+ */
+#ifndef SPOTIFY_ARGUMENTS_H
+#define SPOTIFY_ARGUMENTS_H
+
+#include "fmgr.h"
+
+/*
+ * What every SQL-callable function needs before it does anything: a UTF8
+ * database, and one that can be written to.
+ */
+extern void spotify_check_server(const char *function_name);
+
+/* A text argument; NULL if it is null. */
+extern char *spotify_argument_text(FunctionCallInfo fcinfo, int number);
+
+/* A boolean argument; false if it is null. */
+extern bool spotify_argument_flag(FunctionCallInfo fcinfo, int number);
+
+/* An account that exists; the only one there is if the argument is null. */
+extern char *spotify_argument_account(FunctionCallInfo fcinfo, int number);
+
+#endif /* SPOTIFY_ARGUMENTS_H */

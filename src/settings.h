@@ -1,0 +1,25 @@
+/*
+ * settings.h
+ *		The settings of the extension, spotify_etl.*.
+ *
+ * Read-only for everyone but settings.c.
+ */
+#ifndef SPOTIFY_SETTINGS_H
+#define SPOTIFY_SETTINGS_H
+
+extern char *spotify_setting_api_url;
+extern char *spotify_setting_accounts_url;
+extern char *spotify_setting_ca_file;
+extern char *spotify_setting_proxy;
+extern int spotify_setting_connect_timeout; /* milliseconds */
+extern int spotify_setting_request_timeout; /* milliseconds */
+extern int spotify_setting_max_retries;
+extern int spotify_setting_max_retry_wait; /* milliseconds */
+extern int spotify_setting_max_concurrency;
+extern int spotify_setting_max_response_size; /* bytes */
+extern int spotify_setting_audit_pages;
+extern int spotify_setting_max_removal_percent;
+
+extern void spotify_settings_define(void);
+
+#endif /* SPOTIFY_SETTINGS_H */

@@ -1,0 +1,161 @@
+/*
+ * decode.c
+ *		What the Web API answers about a library: pages, and whether it contains.
+ *
+ * Plain C.
+ */
+#include "spotify/decode.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+#include "spotify/decode_track.h"
+#include "spotify/fields.h"
+#include "spotify/json.h"
+#include "spotify/refusal.h"
+
+/*
+ * Most entries that one page may have.  Spotify sends 50; the bound keeps the
+ * memory for a page of nulls in proportion to its body.
+ */
+#define MAX_PAGE_ENTRIES 10000
+
+/* What each page says, whichever collection it is of. */
+typedef struct Envelope
+{
+	SpotifyInteger total;
+	SpotifyInteger offset;
+	struct json_object *items; /* an array of count entries */
+	int count;
+} Envelope;
+
+static const SpotifyFieldRule envelope_rules[] = {
+	{ "total", spotify_field_integer, offsetof(Envelope, total) },
+	{ "offset", spotify_field_integer, offsetof(Envelope, offset) },
+	{ .name = NULL },
+};
+
+static const SpotifyFieldRule saved_track_rules[] = {
+	{ "added_at", spotify_field_timestamp,
+	  offsetof(SpotifySavedTrack, added_at) },
+	{ "track", spotify_decode_track, offsetof(SpotifySavedTrack, track) },
+	{ .name = NULL },
+};
+
+/* The envelope is valid as long as the root. */
+static SpotifyDecodeResult
+read_envelope(struct json_object *root, SpotifyArena *arena, Envelope *envelope,
+			  SpotifyDecodeProblem *problem)
+{
+	memset(envelope, 0, sizeof(*envelope));
+	if (!json_object_is_type(root, json_type_object))
+		return spotify_refuse_wrong_shape(problem, "the body is not an object");
+
+	envelope->items = spotify_json_member(root, "items");
+	if (!json_object_is_type(envelope->items, json_type_array))
+		return spotify_refuse_wrong_shape(problem, "\"items\" is not an array");
+	if (json_object_array_length(envelope->items) > MAX_PAGE_ENTRIES)
+		return spotify_refuse_wrong_shape(
+			problem, "\"items\" has more than %d entries", MAX_PAGE_ENTRIES);
+	envelope->count = (int) json_object_array_length(envelope->items);
+
+	if (!spotify_fields_read(envelope_rules, root, arena, envelope))
+		return spotify_refuse_out_of_memory(problem);
+	if (!envelope->total.is_known || envelope->total.value < 0)
+		return spotify_refuse_wrong_shape(
+			problem, "\"total\" is not a whole number from 0 to %d", INT32_MAX);
+	return SPOTIFY_DECODE_OK;
+}
+
+static SpotifyDecodeResult
+read_saved_page(struct json_object *root, SpotifySavedPage *page,
+				SpotifyDecodeProblem *problem)
+{
+	Envelope envelope;
+	SpotifyDecodeResult result;
+	int i;
+
+	result = read_envelope(root, &page->arena, &envelope, problem);
+	if (result != SPOTIFY_DECODE_OK)
+		return result;
+
+	page->total = envelope.total.value;
+	page->offset = envelope.offset;
+	page->count = envelope.count;
+	page->entries = spotify_arena_alloc(
+		&page->arena, (size_t) page->count * sizeof(SpotifySavedTrack));
+	if (page->entries == NULL)
+		return spotify_refuse_out_of_memory(problem);
+
+	for (i = 0; i < page->count; i++)
+	{
+		SpotifySavedTrack *entry = &page->entries[i];
+
+		if (!spotify_fields_read(saved_track_rules,
+								 json_object_array_get_idx(envelope.items, i),
+								 &page->arena, entry))
+			return spotify_refuse_out_of_memory(problem);
+		entry->is_identified = entry->track.id != NULL;
+	}
+	return SPOTIFY_DECODE_OK;
+}
+
+SpotifyDecodeResult
+spotify_decode_saved_tracks(const char *body, size_t length,
+							SpotifySavedPage *page,
+							SpotifyDecodeProblem *problem)
+{
+	struct json_object *root;
+	SpotifyDecodeResult result;
+
+	result = spotify_json_parse(body, length, &root, problem);
+	if (result != SPOTIFY_DECODE_OK)
+		return result;
+
+	memset(page, 0, sizeof(*page));
+	result = read_saved_page(root, page, problem);
+	json_object_put(root);
+	if (result != SPOTIFY_DECODE_OK)
+		spotify_saved_page_release(page);
+	return result;
+}
+
+static SpotifyDecodeResult
+read_answers(struct json_object *root, bool *answers, int count,
+			 SpotifyDecodeProblem *problem)
+{
+	int i;
+
+	if (!json_object_is_type(root, json_type_array))
+		return spotify_refuse_wrong_shape(problem, "the body is not an array");
+	if (json_object_array_length(root) != (size_t) count)
+		return spotify_refuse_wrong_shape(
+			problem, "the array has length %zu instead of %d",
+			json_object_array_length(root), count);
+	for (i = 0; i < count; i++)
+	{
+		struct json_object *answer = json_object_array_get_idx(root, i);
+
+		if (!json_object_is_type(answer, json_type_boolean))
+			return spotify_refuse_wrong_shape(
+				problem, "entry %d of the array is not a boolean", i + 1);
+		answers[i] = json_object_get_boolean(answer);
+	}
+	return SPOTIFY_DECODE_OK;
+}
+
+SpotifyDecodeResult
+spotify_decode_contains(const char *body, size_t length, bool *answers,
+						int count, SpotifyDecodeProblem *problem)
+{
+	struct json_object *root;
+	SpotifyDecodeResult result;
+
+	result = spotify_json_parse(body, length, &root, problem);
+	if (result != SPOTIFY_DECODE_OK)
+		return result;
+
+	result = read_answers(root, answers, count, problem);
+	json_object_put(root);
+	return result;
+}

@@ -1,0 +1,53 @@
+/*
+ * decode_profile.c
+ *		GET /me: whose tokens they are.
+ *
+ * Plain C.
+ */
+#include "spotify/decode.h"
+
+#include <json-c/json.h>
+#include <string.h>
+
+#include "spotify/fields.h"
+#include "spotify/json.h"
+#include "spotify/refusal.h"
+
+/* A later rule wins: account_id over id. */
+static const SpotifyFieldRule profile_rules[] = {
+	{ "id", spotify_field_id, offsetof(SpotifyProfile, user_id) },
+	{ "account_id", spotify_field_id, offsetof(SpotifyProfile, user_id) },
+	{ "display_name", spotify_field_text,
+	  offsetof(SpotifyProfile, display_name) },
+	{ .name = NULL },
+};
+
+static SpotifyDecodeResult
+read_profile(struct json_object *root, SpotifyProfile *profile,
+			 SpotifyDecodeProblem *problem)
+{
+	if (!spotify_fields_read(profile_rules, root, &profile->arena, profile))
+		return spotify_refuse_out_of_memory(problem);
+	if (profile->user_id == NULL)
+		return spotify_refuse_wrong_shape(problem, "\"id\" is missing");
+	return SPOTIFY_DECODE_OK;
+}
+
+SpotifyDecodeResult
+spotify_decode_profile(const char *body, size_t length, SpotifyProfile *profile,
+					   SpotifyDecodeProblem *problem)
+{
+	struct json_object *root;
+	SpotifyDecodeResult result;
+
+	result = spotify_json_parse(body, length, &root, problem);
+	if (result != SPOTIFY_DECODE_OK)
+		return result;
+
+	memset(profile, 0, sizeof(*profile));
+	result = read_profile(root, profile, problem);
+	json_object_put(root);
+	if (result != SPOTIFY_DECODE_OK)
+		spotify_profile_release(profile);
+	return result;
+}

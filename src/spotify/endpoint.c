@@ -1,0 +1,194 @@
+/*
+ * endpoint.c
+ *		URLs and forms of the Web API.
+ *
+ * Plain C.
+ */
+#include "spotify/endpoint.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/http.h"
+
+static char *format_text(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
+
+/*
+ * The text in printf's terms, malloc'd; NULL when memory is out.  Not
+ * vasprintf, which leaves copies of a secret behind where it grows its buffer.
+ */
+static char *
+format_text(const char *format, ...)
+{
+	va_list arguments;
+	char *text = NULL;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(NULL, 0, format, arguments);
+	va_end(arguments);
+	if (length >= 0)
+		text = malloc((size_t) length + 1);
+	if (text == NULL)
+		return NULL;
+
+	va_start(arguments, format);
+	vsnprintf(text, (size_t) length + 1, format, arguments);
+	va_end(arguments);
+	return text;
+}
+
+static void
+free_secret(char *secret)
+{
+	if (secret != NULL)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
+/* Puts a path behind a base, however many slashes the base ends in. */
+static char *
+join_url(const char *base, const char *path)
+{
+	size_t base_length = strlen(base);
+
+	while (base_length > 0 && base[base_length - 1] == '/')
+		base_length--;
+	return format_text("%.*s%s", (int) base_length, base, path);
+}
+
+char *
+spotify_endpoint_saved_tracks(const char *api_url, int offset)
+{
+	char *path;
+	char *url;
+
+	path =
+		format_text("/me/tracks?limit=%d&offset=%d", SPOTIFY_PAGE_SIZE, offset);
+	if (path == NULL)
+		return NULL;
+	url = join_url(api_url, path);
+	free(path);
+	return url;
+}
+
+/* The URI of a track, percent-encoded. */
+static char *
+escape_track_uri(const char *track_id)
+{
+	static const char scheme[] = "spotify:";
+	char *uri;
+	char *escaped;
+
+	/* A local file's id is its URI already. */
+	if (strncmp(track_id, scheme, strlen(scheme)) == 0)
+		return spotify_url_escape(track_id);
+
+	uri = format_text("spotify:track:%s", track_id);
+	if (uri == NULL)
+		return NULL;
+	escaped = spotify_url_escape(uri);
+	free(uri);
+	return escaped;
+}
+
+/* Frees text and returns it with one more URI, separated by a comma. */
+static char *
+append_track_uri(char *text, const char *separator, const char *track_id)
+{
+	char *escaped;
+	char *longer;
+
+	escaped = escape_track_uri(track_id);
+	longer = escaped == NULL ? NULL
+							 : format_text("%s%s%s", text, separator, escaped);
+	free(escaped);
+	free(text);
+	return longer;
+}
+
+char *
+spotify_endpoint_contains(const char *api_url, const char *const *track_ids,
+						  int count)
+{
+	char *url;
+	int i;
+
+	url = join_url(api_url, "/me/library/contains?uris=");
+	for (i = 0; i < count && url != NULL; i++)
+		url = append_track_uri(url, i == 0 ? "" : ",", track_ids[i]);
+	return url;
+}
+
+char *
+spotify_endpoint_token(const char *accounts_url)
+{
+	return join_url(accounts_url, "/api/token");
+}
+
+char *
+spotify_form_refresh(const char *refresh_token, const char *client_id)
+{
+	char *token = spotify_url_escape(refresh_token);
+	char *client = spotify_url_escape(client_id == NULL ? "" : client_id);
+	char *form = NULL;
+
+	if (token != NULL && client != NULL)
+		form =
+			format_text("grant_type=refresh_token&refresh_token=%s%s%s", token,
+						client_id == NULL ? "" : "&client_id=", client);
+	free_secret(token);
+	free(client);
+	return form;
+}
+
+char *
+spotify_endpoint_me(const char *api_url)
+{
+	return join_url(api_url, "/me");
+}
+
+/* Frees text and returns it with one more name=value, escaped. */
+static char *
+append_parameter(char *text, const char *name, const char *value)
+{
+	char *escaped = spotify_url_escape(value);
+	char *longer = NULL;
+
+	if (text != NULL && escaped != NULL)
+		longer = format_text("%s&%s=%s", text, name, escaped);
+	free_secret(escaped);
+	free_secret(text);
+	return longer;
+}
+
+char *
+spotify_endpoint_authorize(const char *accounts_url,
+						   const SpotifyAuthorizeParameters *parameters)
+{
+	char *url = join_url(accounts_url, "/authorize?response_type=code");
+
+	url = append_parameter(url, "client_id", parameters->client_id);
+	url = append_parameter(url, "scope", parameters->scope);
+	url = append_parameter(url, "redirect_uri", parameters->redirect_uri);
+	url = append_parameter(url, "state", parameters->state);
+	url = append_parameter(url, "code_challenge_method", "S256");
+	return append_parameter(url, "code_challenge", parameters->code_challenge);
+}
+
+char *
+spotify_form_code(const char *code, const char *redirect_uri,
+				  const char *code_verifier, const char *client_id)
+{
+	char *form = format_text("grant_type=authorization_code");
+
+	form = append_parameter(form, "code", code);
+	form = append_parameter(form, "redirect_uri", redirect_uri);
+	form = append_parameter(form, "code_verifier", code_verifier);
+	if (client_id != NULL)
+		form = append_parameter(form, "client_id", client_id);
+	return form;
+}

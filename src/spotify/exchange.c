@@ -1,0 +1,425 @@
+/*
+ * exchange.c
+ *		Runs HTTP exchanges inside a backend.
+ *
+ * An exchange is in one of three lists: waiting (not sent yet, or to be sent
+ * again later), running (given to the transport), finished.
+ *
+ * Ownership: the pool and its exchanges live in a memory context of their
+ * own.  What is malloc'd below, the transport and the bodies of answers, is
+ * released by that context's reset callback, which is registered before
+ * anything is acquired.  When the process exits by FATAL, nothing is released:
+ * libcurl could wait for a name lookup, and the kernel closes all anyway.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#if PG_VERSION_NUM >= 150000
+#include "common/pg_prng.h"
+#endif
+#if PG_VERSION_NUM >= 140000
+#include "utils/wait_event.h"
+#else
+#include "pgstat.h"
+#endif
+#if PG_VERSION_NUM >= 170000
+#include "utils/resowner.h"
+#endif
+#if PG_VERSION_NUM >= 180000
+#include "storage/waiteventset.h"
+#endif
+
+#include "settings.h"
+#include "spotify/cleanup.h"
+#include "spotify/decode.h"
+#include "spotify/exchange.h"
+
+/* Header lines of one answer: Spotify's have some 2 kB together. */
+#define MAX_HEADER_BYTES (64 * 1024)
+
+/* Descriptors of a transport that are no connection: a name lookup's pipe. */
+#define EXTRA_DESCRIPTORS 2
+
+struct SpotifyExchangePool
+{
+	MemoryContext context;
+	SpotifyHttp *http; /* NULL until opened */
+	int max_in_flight;
+	int external_fds; /* reserved with the server */
+	int in_flight;	  /* length of running */
+	dlist_head waiting;
+	dlist_head running;
+	dlist_head finished;
+	SpotifyExchange *handed_out; /* released at the next call */
+	TimestampTz paused_until;	 /* after a 429 nothing is sent before */
+	SpotifyTraffic *traffic;
+};
+
+static void
+release_list(dlist_head *list)
+{
+	dlist_iter iter;
+
+	dlist_foreach(iter, list)
+	{
+		SpotifyExchange *exchange =
+			dlist_container(SpotifyExchange, node, iter.cur);
+
+		spotify_http_answer_release(&exchange->answer);
+	}
+	dlist_init(list);
+}
+
+/* Reset callback of the pool's memory context. */
+static void
+release_pool(void *arg)
+{
+	SpotifyExchangePool *pool = arg;
+
+	if (proc_exit_inprogress)
+		return;
+
+	if (pool->handed_out != NULL)
+		spotify_http_answer_release(&pool->handed_out->answer);
+	release_list(&pool->waiting);
+	release_list(&pool->running);
+	release_list(&pool->finished);
+	if (pool->http != NULL)
+		spotify_http_close(pool->http);
+	while (pool->external_fds > 0)
+	{
+		ReleaseExternalFD();
+		pool->external_fds--;
+	}
+}
+
+static void
+reserve_descriptors(SpotifyExchangePool *pool)
+{
+	int needed = pool->max_in_flight + EXTRA_DESCRIPTORS;
+
+	while (pool->external_fds < needed)
+	{
+		if (!AcquireExternalFD())
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg(
+					 "could not reserve %d file descriptors for connections to Spotify",
+					 needed),
+				 errhint(
+					 "Raise \"max_files_per_process\" or lower \"spotify_etl.max_concurrency\".")));
+		pool->external_fds++;
+	}
+}
+
+SpotifyExchangePool *
+spotify_exchange_open(int max_in_flight, SpotifyTraffic *traffic)
+{
+	MemoryContext context = AllocSetContextCreate(
+		CurrentMemoryContext, "spotify exchanges", ALLOCSET_SMALL_SIZES);
+	SpotifyExchangePool *pool =
+		MemoryContextAllocZero(context, sizeof(SpotifyExchangePool));
+	MemoryContext old;
+	SpotifyHttpOptions options = { .ca_file = spotify_setting_ca_file,
+								   .proxy = spotify_setting_proxy,
+								   .user_agent =
+									   "spotify_etl/" SPOTIFY_ETL_VERSION };
+
+	pool->context = context;
+	pool->max_in_flight = max_in_flight;
+	pool->traffic = traffic;
+	dlist_init(&pool->waiting);
+	dlist_init(&pool->running);
+	dlist_init(&pool->finished);
+
+	old = MemoryContextSwitchTo(context);
+	spotify_release_later(release_pool, pool);
+	MemoryContextSwitchTo(old);
+
+	reserve_descriptors(pool);
+	pool->http = spotify_http_open(&options);
+	if (pool->http == NULL)
+		spotify_report_out_of_memory();
+	return pool;
+}
+
+void
+spotify_exchange_close(SpotifyExchangePool *pool)
+{
+	MemoryContextDelete(pool->context);
+}
+
+void
+spotify_exchange_submit(SpotifyExchangePool *pool,
+						const SpotifyExchangeRequest *request)
+{
+	SpotifyExchange *exchange =
+		MemoryContextAllocZero(pool->context, sizeof(SpotifyExchange));
+
+	exchange->request = *request;
+	dlist_push_tail(&pool->waiting, &exchange->node);
+}
+
+static void
+send_exchange(SpotifyExchangePool *pool, SpotifyExchange *exchange)
+{
+	SpotifyHttpRequest request = {
+		.url = exchange->request.url,
+		.form = exchange->request.form,
+		.bearer = exchange->request.bearer,
+		.username = exchange->request.username,
+		.password = exchange->request.password,
+		.connect_timeout_ms = spotify_setting_connect_timeout,
+		.timeout_ms = spotify_setting_request_timeout,
+		.max_body_bytes = spotify_setting_max_response_size,
+		.max_header_bytes = MAX_HEADER_BYTES
+	};
+
+	if (!spotify_http_start(pool->http, &request, exchange))
+		spotify_report_out_of_memory();
+
+	dlist_delete(&exchange->node);
+	dlist_push_tail(&pool->running, &exchange->node);
+	pool->in_flight++;
+	pool->traffic->requests++;
+	if (exchange->attempts > 0)
+		pool->traffic->retries++;
+	exchange->attempts++;
+}
+
+/*
+ * Sends what may be sent now.  Returns the time at which there will be more
+ * to send, or 0 if that depends on answers alone.
+ */
+static TimestampTz
+send_due(SpotifyExchangePool *pool)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz next = 0;
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &pool->waiting)
+	{
+		SpotifyExchange *exchange =
+			dlist_container(SpotifyExchange, node, iter.cur);
+		TimestampTz due = Max(exchange->not_before, pool->paused_until);
+
+		if (pool->in_flight >= pool->max_in_flight)
+			return 0;
+		if (due <= now)
+			send_exchange(pool, exchange);
+		else if (next == 0 || due < next)
+			next = due;
+	}
+	return next;
+}
+
+static double
+draw_random(void)
+{
+#if PG_VERSION_NUM >= 150000
+	return pg_prng_double(&pg_global_prng_state);
+#else
+	return random() / ((double) MAX_RANDOM_VALUE + 1);
+#endif
+}
+
+static void
+note_first_problem(SpotifyExchange *exchange)
+{
+	const SpotifyHttpAnswer *answer = &exchange->answer;
+
+	if (exchange->first_problem[0] != '\0')
+		return;
+	if (answer->outcome == SPOTIFY_HTTP_ANSWERED)
+		snprintf(exchange->first_problem, sizeof(exchange->first_problem),
+				 "HTTP status %d", answer->status);
+	else
+		strlcpy(exchange->first_problem, answer->message,
+				sizeof(exchange->first_problem));
+}
+
+/* Decides what follows from the answer that an exchange just got. */
+static void
+settle(SpotifyExchangePool *pool, SpotifyExchange *exchange)
+{
+	const SpotifyHttpAnswer *answer = &exchange->answer;
+	SpotifyRetryPolicy policy = { .max_retries = spotify_setting_max_retries,
+								  .max_wait_ms = spotify_setting_max_retry_wait,
+								  .is_idempotent =
+									  exchange->request.is_idempotent };
+	bool is_quota_exceeded;
+
+	memset(&exchange->error_body, 0, sizeof(exchange->error_body));
+	if (answer->status >= 400)
+		spotify_decode_error(answer->body, answer->body_length,
+							 &exchange->error_body);
+
+	/* https://developer.spotify.com/documentation/web-api/references/changes/july-2026 */
+	is_quota_exceeded =
+		strcmp(exchange->error_body.code, "QUOTA_EXCEEDED") == 0;
+	exchange->decision =
+		spotify_retry_decide(&policy, answer, is_quota_exceeded,
+							 exchange->attempts - 1, draw_random());
+
+	if (exchange->decision.verdict != SPOTIFY_RETRY_WAIT)
+	{
+		dlist_push_tail(&pool->finished, &exchange->node);
+		return;
+	}
+
+	note_first_problem(exchange);
+	exchange->not_before = TimestampTzPlusMilliseconds(
+		GetCurrentTimestamp(), exchange->decision.wait_ms);
+	if (answer->status == 429)
+		pool->paused_until = Max(pool->paused_until, exchange->not_before);
+	spotify_http_answer_release(&exchange->answer);
+	dlist_push_tail(&pool->waiting, &exchange->node);
+}
+
+static void
+take_answers(SpotifyExchangePool *pool)
+{
+	SpotifyHttpAnswer answer;
+	void *tag;
+
+	while (spotify_http_take(pool->http, &tag, &answer))
+	{
+		SpotifyExchange *exchange = tag;
+
+		exchange->answer = answer;
+		dlist_delete(&exchange->node);
+		pool->in_flight--;
+		pool->traffic->bytes_received += answer.bytes_received;
+		settle(pool, exchange);
+	}
+}
+
+static uint32
+wait_event(void)
+{
+#if PG_VERSION_NUM >= 170000
+	/* Needs shared memory, so it cannot be made when the library is loaded. */
+	static uint32 event = 0;
+
+	if (event == 0)
+		event = WaitEventExtensionNew("SpotifyHttp");
+	return event;
+#else
+	return PG_WAIT_EXTENSION;
+#endif
+}
+
+static WaitEventSet *
+create_wait_set(SpotifyHttpSocket *sockets, int count)
+{
+	WaitEventSet *set;
+
+#if PG_VERSION_NUM >= 170000
+	set = CreateWaitEventSet(CurrentResourceOwner, count + 2);
+#else
+	set = CreateWaitEventSet(CurrentMemoryContext, count + 2);
+#endif
+	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	for (int i = 0; i < count; i++)
+	{
+		uint32 events = 0;
+
+		if (sockets[i].want_read)
+			events |= WL_SOCKET_READABLE;
+		if (sockets[i].want_write)
+			events |= WL_SOCKET_WRITEABLE;
+		if (events != 0)
+			AddWaitEventToSet(set, events, sockets[i].fd, NULL, &sockets[i]);
+	}
+	return set;
+}
+
+/* Waits until a socket is ready, an interrupt came, or the time is over. */
+static void
+wait_for_sockets(SpotifyHttpSocket *sockets, int count, long timeout_ms)
+{
+	WaitEvent *occurred = palloc((count + 2) * sizeof(WaitEvent));
+	WaitEventSet *set = create_wait_set(sockets, count);
+	int n;
+
+	n = WaitEventSetWait(set, timeout_ms, occurred, count + 2, wait_event());
+	FreeWaitEventSet(set);
+
+	for (int i = 0; i < n; i++)
+	{
+		SpotifyHttpSocket *socket = occurred[i].user_data;
+
+		if (occurred[i].events & WL_LATCH_SET)
+			ResetLatch(MyLatch);
+		if (socket == NULL)
+			continue;
+		socket->ready_read = (occurred[i].events & WL_SOCKET_READABLE) != 0;
+		socket->ready_write = (occurred[i].events & WL_SOCKET_WRITEABLE) != 0;
+	}
+	pfree(occurred);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* One step of waiting, at most until more can be sent. */
+static void
+wait_for_progress(SpotifyExchangePool *pool, TimestampTz next_send)
+{
+	SpotifyHttpSocket *sockets;
+	int count;
+	long timeout_ms;
+
+	sockets = spotify_http_watch(pool->http, &count, &timeout_ms);
+	if (next_send != 0)
+	{
+		long until_send =
+			TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next_send);
+
+		if (timeout_ms < 0 || until_send < timeout_ms)
+			timeout_ms = until_send;
+	}
+	wait_for_sockets(sockets, count, timeout_ms);
+	spotify_http_advance(pool->http, sockets, count);
+}
+
+static void
+release_handed_out(SpotifyExchangePool *pool)
+{
+	if (pool->handed_out == NULL)
+		return;
+	spotify_http_answer_release(&pool->handed_out->answer);
+	pfree(pool->handed_out);
+	pool->handed_out = NULL;
+}
+
+const SpotifyExchange *
+spotify_exchange_next(SpotifyExchangePool *pool)
+{
+	release_handed_out(pool);
+
+	for (;;)
+	{
+		TimestampTz next_send;
+
+		CHECK_FOR_INTERRUPTS();
+		take_answers(pool);
+		if (!dlist_is_empty(&pool->finished))
+			break;
+
+		next_send = send_due(pool);
+		if (dlist_is_empty(&pool->running) && dlist_is_empty(&pool->waiting))
+			return NULL;
+		wait_for_progress(pool, next_send);
+	}
+
+	pool->handed_out = dlist_container(SpotifyExchange, node,
+									   dlist_pop_head_node(&pool->finished));
+	return pool->handed_out;
+}

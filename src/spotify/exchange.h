@@ -1,0 +1,70 @@
+/*
+ * exchange.h
+ *		Exchanges with Spotify, several at once, with retries and waiting.
+ *
+ * Backend C.  Knows nothing of tokens or pages.  Waiting is on the latch, so
+ * that a cancel ends it at once; whatever is thrown, everything is given back
+ * with the memory context that was current when the pool was opened.
+ */
+#ifndef SPOTIFY_EXCHANGE_H
+#define SPOTIFY_EXCHANGE_H
+
+#include "datatype/timestamp.h"
+#include "lib/ilist.h"
+
+#include "http/http.h"
+#include "spotify/model.h"
+#include "spotify/retry.h"
+
+/* What was sent and received, added up over all pools of a run. */
+typedef struct SpotifyTraffic
+{
+	int32 requests; /* sent, repeated ones included */
+	int32 retries;	/* how many of them repeated a failed one */
+	int64 bytes_received;
+} SpotifyTraffic;
+
+/* What to ask.  The strings must stay until the exchange has finished. */
+typedef struct SpotifyExchangeRequest
+{
+	const char *url;
+	const char *form; /* see SpotifyHttpRequest for these four */
+	const char *bearer;
+	const char *username;
+	const char *password;
+	bool is_idempotent;	  /* may be repeated although it may have arrived */
+	bool is_reauthorized; /* the bearer is new, after another was refused */
+	void *tag;			  /* the caller's */
+} SpotifyExchangeRequest;
+
+/* One request and, when it has finished, what became of it. */
+typedef struct SpotifyExchange
+{
+	dlist_node node;
+	SpotifyExchangeRequest request;
+	int attempts;			/* how often it was sent */
+	TimestampTz not_before; /* while it waits to be sent (again) */
+	SpotifyHttpAnswer answer;
+	SpotifyErrorBody error_body;   /* of a status from 400 on */
+	SpotifyRetryDecision decision; /* never to wait, when finished */
+	char first_problem[256];	   /* of the first attempt, if it failed */
+} SpotifyExchange;
+
+typedef struct SpotifyExchangePool SpotifyExchangePool;
+
+extern SpotifyExchangePool *spotify_exchange_open(int max_in_flight,
+												  SpotifyTraffic *traffic);
+
+extern void spotify_exchange_submit(SpotifyExchangePool *pool,
+									const SpotifyExchangeRequest *request);
+
+/*
+ * Waits for the next exchange that finishes, in any order.  It stays valid
+ * until the next call.  NULL when none is under way.
+ */
+extern const SpotifyExchange *spotify_exchange_next(SpotifyExchangePool *pool);
+
+/* Ends all exchanges; needed only where the memory context lives on. */
+extern void spotify_exchange_close(SpotifyExchangePool *pool);
+
+#endif /* SPOTIFY_EXCHANGE_H */

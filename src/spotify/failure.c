@@ -1,0 +1,251 @@
+/*
+ * failure.c
+ *		Failed exchanges as errors: SQLSTATE, detail and hint.
+ *
+ * No secret can get into a message here: the texts come from libcurl (which
+ * names hosts, not headers) and from the message fields of Spotify's error
+ * bodies, which spotify_decode_error cleans and shortens.  Never match on
+ * Spotify's wording: it has changed many times.
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "spotify/cleanup.h"
+#include "spotify/failure.h"
+
+/* "Spotify answered 503: text" with what there is of it. */
+static int
+detail_of_status(const SpotifyExchange *exchange)
+{
+	const SpotifyErrorBody *body = &exchange->error_body;
+	const char *text = body->message[0] != '\0' ? body->message : body->code;
+
+	if (exchange->attempts > 1)
+		return errdetail(
+			"Spotify answered with status %d%s%s after %d attempts; the first failed with: %s.",
+			exchange->answer.status, text[0] != '\0' ? ": " : "", text,
+			exchange->attempts, exchange->first_problem);
+	return errdetail("Spotify answered with status %d%s%s.",
+					 exchange->answer.status, text[0] != '\0' ? ": " : "",
+					 text);
+}
+
+static int
+detail_of_outcome(const SpotifyExchange *exchange)
+{
+	if (exchange->attempts > 1)
+		return errdetail("%s (attempt %d; the first failed with: %s)",
+						 exchange->answer.message, exchange->attempts,
+						 exchange->first_problem);
+	return errdetail("%s", exchange->answer.message);
+}
+
+static void
+report_unreachable(const SpotifyExchange *exchange)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_CONNECTION_FAILURE), errmsg("could not reach Spotify"),
+		 detail_of_outcome(exchange),
+		 errhint(
+			 "Nothing was changed. Try again later; if it stays so, check the network of the database server and the setting \"spotify_etl.proxy\".")));
+}
+
+static void
+report_untrusted(const SpotifyExchange *exchange)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_CONNECTION_FAILURE),
+		 errmsg("could not reach Spotify: its certificate is not trusted"),
+		 detail_of_outcome(exchange),
+		 errhint(
+			 "Install the package ca-certificates on the database server, or name a file of authorities in \"spotify_etl.ca_file\".")));
+}
+
+static void
+report_unusable(const SpotifyExchange *exchange)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_CONNECTION_FAILURE),
+		 errmsg("could not reach Spotify with the present settings"),
+		 detail_of_outcome(exchange),
+		 errhint(
+			 "Check the settings \"spotify_etl.ca_file\", \"spotify_etl.proxy\", \"spotify_etl.api_url\" and \"spotify_etl.accounts_url\".")));
+}
+
+static void
+report_too_large(const SpotifyExchange *exchange)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_PROTOCOL_VIOLATION),
+		 errmsg("the answer of Spotify is too large"),
+		 detail_of_outcome(exchange),
+		 errhint(
+			 "The largest body that is accepted is the setting \"spotify_etl.max_response_size\".")));
+}
+
+static void
+report_malformed(const SpotifyExchange *exchange)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_PROTOCOL_VIOLATION),
+		 errmsg("the answer of Spotify does not keep to HTTP"),
+		 detail_of_outcome(exchange),
+		 errhint(
+			 "Something between the database server and Spotify may have changed it, such as a proxy.")));
+}
+
+void
+spotify_failure_report_limit(TimestampTz retry_after, bool is_quota)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+		 is_quota ? errmsg("Spotify's daily quota of requests is used up")
+				  : errmsg("Spotify's rate limit is exceeded"),
+		 errdetail("The next request is allowed at %s.",
+				   timestamptz_to_str(retry_after)),
+		 errhint(
+			 "Wait until then: requests before that time make Spotify wait longer.")));
+	pg_unreachable();
+}
+
+/* Nothing can help a 403 from here: the user, the owner or the app must. */
+static void
+report_forbidden(const SpotifyExchange *exchange)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+		 errmsg("Spotify does not allow the request"),
+		 detail_of_status(exchange),
+		 errhint(
+			 "A scope may be missing: authorize again with spotify_authorize_url() and spotify_authorize(). Or the user is not registered for the app at https://developer.spotify.com/dashboard, or the app's owner has no Premium.")));
+}
+
+static void
+report_unauthorized(const SpotifyExchange *exchange)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+		 errmsg(
+			 "Spotify does not accept the access token, nor the one that replaced it"),
+		 detail_of_status(exchange),
+		 errhint("Try again later. If it stays so, authorize again: %s",
+				 SPOTIFY_HINT_AUTHORIZE)));
+}
+
+/* Only the token endpoint answers so: id or secret are wrong. */
+static void
+report_invalid_client(const SpotifyExchange *exchange)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+		 errmsg("Spotify does not accept the client id and client secret"),
+		 detail_of_status(exchange),
+		 errhint(
+			 "Compare them with those of the app at https://developer.spotify.com/dashboard, and set them with spotify_set_account(). If the authorization ended as well, continue with spotify_authorize_url().")));
+}
+
+static void
+report_server_error(const SpotifyExchange *exchange)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("Spotify could not answer the request"),
+			 detail_of_status(exchange),
+			 errhint("This is mostly over within minutes. Try again later.")));
+}
+
+static void
+report_unexpected_status(const SpotifyExchange *exchange)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_PROTOCOL_VIOLATION),
+		 errmsg("unexpected answer of Spotify"), detail_of_status(exchange),
+		 errhint(
+			 "Check the settings \"spotify_etl.api_url\" and \"spotify_etl.accounts_url\".")));
+}
+
+static void
+report_limited(const SpotifyExchange *exchange)
+{
+	TimestampTz retry_after =
+		GetCurrentTimestamp() +
+		exchange->decision.limited_seconds * USECS_PER_SEC;
+
+	spotify_failure_report_limit(
+		retry_after, strcmp(exchange->error_body.code, "QUOTA_EXCEEDED") == 0);
+}
+
+static void
+report_status(const SpotifyExchange *exchange)
+{
+	int status = exchange->answer.status;
+
+	if (exchange->decision.verdict == SPOTIFY_RETRY_LIMITED)
+		report_limited(exchange);
+	if (strcmp(exchange->error_body.code, "invalid_client") == 0)
+		report_invalid_client(exchange);
+	if (status == 401)
+		report_unauthorized(exchange);
+	if (status == 403)
+		report_forbidden(exchange);
+	if (status >= 500)
+		report_server_error(exchange);
+	report_unexpected_status(exchange);
+}
+
+void
+spotify_failure_report(const SpotifyExchange *exchange)
+{
+	switch (exchange->answer.outcome)
+	{
+		case SPOTIFY_HTTP_ANSWERED:
+			report_status(exchange);
+			break;
+		case SPOTIFY_HTTP_UNREACHABLE:
+		case SPOTIFY_HTTP_TIMED_OUT:
+		case SPOTIFY_HTTP_CUT:
+			report_unreachable(exchange);
+			break;
+		case SPOTIFY_HTTP_UNTRUSTED:
+			report_untrusted(exchange);
+			break;
+		case SPOTIFY_HTTP_MALFORMED:
+			report_malformed(exchange);
+			break;
+		case SPOTIFY_HTTP_TOO_LARGE:
+			report_too_large(exchange);
+			break;
+		case SPOTIFY_HTTP_UNUSABLE:
+			report_unusable(exchange);
+			break;
+		case SPOTIFY_HTTP_OUT_OF_MEMORY:
+			spotify_report_out_of_memory();
+			break;
+	}
+	pg_unreachable();
+}
+
+void
+spotify_failure_report_body(SpotifyDecodeResult result,
+							const SpotifyDecodeProblem *problem)
+{
+	if (result == SPOTIFY_DECODE_OUT_OF_MEMORY)
+		spotify_report_out_of_memory();
+	ereport(ERROR,
+			(errcode(ERRCODE_PROTOCOL_VIOLATION),
+			 errmsg("the answer of Spotify is not what its API promises"),
+			 errdetail("Refused: %s.", problem->text),
+			 errhint("Nothing was changed. Try again later.")));
+	pg_unreachable();
+}

@@ -1,0 +1,41 @@
+/*
+ * model.c
+ *		Giving back what the decoders filled.
+ *
+ * Plain C.
+ */
+#include "spotify/model.h"
+
+#include <string.h>
+
+void
+spotify_saved_page_release(SpotifySavedPage *page)
+{
+	spotify_arena_release(&page->arena);
+	memset(page, 0, sizeof(*page));
+}
+
+/* The token is memory of our arena, so writing to it is allowed. */
+static void
+overwrite(const char *secret)
+{
+	if (secret != NULL)
+		explicit_bzero((char *) secret, strlen(secret));
+}
+
+void
+spotify_token_release(SpotifyToken *token)
+{
+	overwrite(token->access_token);
+	overwrite(token->refresh_token);
+	spotify_arena_release(&token->arena);
+	memset(token, 0, sizeof(*token));
+}
+
+void
+spotify_profile_release(SpotifyProfile *profile)
+{
+	spotify_arena_release(&profile->arena);
+	profile->user_id = NULL;
+	profile->display_name = NULL;
+}

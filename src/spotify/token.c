@@ -1,0 +1,214 @@
+/*
+ * token.c
+ *		The grants of Spotify's token endpoint.
+ *
+ * https://developer.spotify.com/documentation/web-api/tutorials/refreshing-tokens
+ *
+ * A grant is a side effect that no rollback undoes: Spotify may have replaced
+ * the refresh token by the time the answer is read.  So a request whose
+ * answer was lost is repeated once at most, and the caller stores what it got
+ * before it does anything that can fail.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "settings.h"
+#include "spotify/cleanup.h"
+#include "spotify/decode.h"
+#include "spotify/endpoint.h"
+#include "spotify/failure.h"
+#include "spotify/token.h"
+
+/*
+ * What plain C gave to a request: malloc'd, secret, and given back with the
+ * memory context.
+ */
+typedef struct RequestStrings
+{
+	char *url;
+	char *form;
+	char *username;
+	char *password;
+	SpotifyToken token;
+} RequestStrings;
+
+static void
+free_secret(char *secret)
+{
+	if (secret == NULL)
+		return;
+	explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
+static void
+release_strings(void *arg)
+{
+	RequestStrings *strings = arg;
+
+	free(strings->url);
+	free_secret(strings->form);
+	free_secret(strings->username);
+	free_secret(strings->password);
+	spotify_token_release(&strings->token);
+}
+
+/* The strings hang on the current memory context from here on. */
+static RequestStrings *
+make_strings(void)
+{
+	RequestStrings *strings = palloc0(sizeof(RequestStrings));
+
+	spotify_release_later(release_strings, strings);
+	return strings;
+}
+
+/*
+ * RFC 6749, section 2.3.1: id and secret are form-url-encoded before they go
+ * into Basic authentication.
+ */
+static void
+add_client(RequestStrings *strings, const SpotifyTokenClient *client)
+{
+	if (client->client_secret == NULL)
+		return;
+	strings->username =
+		spotify_check_memory(spotify_url_escape(client->client_id));
+	strings->password =
+		spotify_check_memory(spotify_url_escape(client->client_secret));
+}
+
+static const SpotifyExchange *
+exchange_form(const RequestStrings *strings, SpotifyTraffic *traffic)
+{
+	SpotifyExchangePool *pool = spotify_exchange_open(1, traffic);
+	SpotifyExchangeRequest request = { .url = strings->url,
+									   .form = strings->form,
+									   .username = strings->username,
+									   .password = strings->password,
+									   .is_idempotent = false };
+
+	spotify_exchange_submit(pool, &request);
+	return spotify_exchange_next(pool);
+}
+
+/* Copies the grant out to the caller's memory context. */
+static void
+fill_grant(SpotifyGrant *grant, const SpotifyToken *token,
+		   TimestampTz requested_at, MemoryContext context)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+
+	grant->access_token = pstrdup(token->access_token);
+	grant->access_token_expires_at =
+		requested_at + token->expires_in * USECS_PER_SEC;
+	grant->refresh_token =
+		token->refresh_token != NULL ? pstrdup(token->refresh_token) : NULL;
+	grant->scope = token->scope != NULL ? pstrdup(token->scope) : NULL;
+	MemoryContextSwitchTo(old);
+}
+
+/* Sends the form and reads the answer; see spotify_token_refresh. */
+static bool
+ask(RequestStrings *strings, SpotifyTraffic *traffic, MemoryContext context,
+	SpotifyGrant *grant, SpotifyErrorBody *refusal)
+{
+	TimestampTz requested_at = GetCurrentTimestamp();
+	const SpotifyExchange *exchange = exchange_form(strings, traffic);
+	SpotifyDecodeResult result;
+	SpotifyDecodeProblem problem;
+	SpotifyToken token;
+
+	if (exchange->answer.outcome != SPOTIFY_HTTP_ANSWERED ||
+		exchange->answer.status != 200)
+	{
+		if (strcmp(exchange->error_body.code, "invalid_grant") != 0)
+			spotify_failure_report(exchange);
+		*refusal = exchange->error_body;
+		return false;
+	}
+
+	result = spotify_decode_token(
+		exchange->answer.body, exchange->answer.body_length, &token, &problem);
+	if (exchange->answer.body != NULL)
+		explicit_bzero(exchange->answer.body, exchange->answer.body_length);
+	if (result != SPOTIFY_DECODE_OK)
+		spotify_failure_report_body(result, &problem);
+	strings->token = token;
+	fill_grant(grant, &strings->token, requested_at, context);
+	return true;
+}
+
+/* The client id goes into the form of a client that has no secret. */
+static const char *
+form_client_id(const SpotifyTokenClient *client)
+{
+	return client->client_secret == NULL ? client->client_id : NULL;
+}
+
+/* Sends a malloc'd form, which is taken over, and cleans up. */
+static bool
+request_grant(const SpotifyTokenClient *client, char *form,
+			  SpotifyTraffic *traffic, SpotifyGrant *grant,
+			  SpotifyErrorBody *refusal, RequestStrings *strings,
+			  MemoryContext caller_context)
+{
+	strings->form = spotify_check_memory(form);
+	strings->url = spotify_check_memory(
+		spotify_endpoint_token(spotify_setting_accounts_url));
+	add_client(strings, client);
+	return ask(strings, traffic, caller_context, grant, refusal);
+}
+
+/* A context for one request, made current; its parent is the caller's. */
+static MemoryContext
+enter_request_context(void)
+{
+	return MemoryContextSwitchTo(AllocSetContextCreate(
+		CurrentMemoryContext, "spotify token request", ALLOCSET_SMALL_SIZES));
+}
+
+static void
+leave_request_context(MemoryContext caller_context)
+{
+	MemoryContext context = MemoryContextSwitchTo(caller_context);
+
+	MemoryContextDelete(context);
+}
+
+bool
+spotify_token_refresh(const SpotifyTokenClient *client,
+					  const char *refresh_token, SpotifyTraffic *traffic,
+					  SpotifyGrant *grant, SpotifyErrorBody *refusal)
+{
+	MemoryContext caller_context = enter_request_context();
+	RequestStrings *strings = make_strings();
+	bool is_granted;
+
+	is_granted = request_grant(
+		client, spotify_form_refresh(refresh_token, form_client_id(client)),
+		traffic, grant, refusal, strings, caller_context);
+	leave_request_context(caller_context);
+	return is_granted;
+}
+
+bool
+spotify_token_exchange_code(const SpotifyTokenClient *client, const char *code,
+							const char *redirect_uri, const char *code_verifier,
+							SpotifyTraffic *traffic, SpotifyGrant *grant,
+							SpotifyErrorBody *refusal)
+{
+	MemoryContext caller_context = enter_request_context();
+	RequestStrings *strings = make_strings();
+	bool is_granted;
+
+	is_granted =
+		request_grant(client,
+					  spotify_form_code(code, redirect_uri, code_verifier,
+										form_client_id(client)),
+					  traffic, grant, refusal, strings, caller_context);
+	leave_request_context(caller_context);
+	return is_granted;
+}

@@ -1,0 +1,53 @@
+/*
+ * accounts.h
+ *		The table spotify.accounts.
+ */
+#ifndef SPOTIFY_ACCOUNTS_H
+#define SPOTIFY_ACCOUNTS_H
+
+#include "nodes/pg_list.h"
+
+#include "spotify/model.h"
+
+typedef struct SpotifyAccount
+{
+	char *name;
+	char *client_id;
+	char *redirect_uri;
+	char *spotify_user_id; /* NULL: not asked for yet */
+	bool needs_authorization;
+	SpotifyTimestamp retry_after;
+	SpotifyTimestamp authorization_ends_at; /* six months after it was given */
+} SpotifyAccount;
+
+/* NULL if there is no such account. */
+extern SpotifyAccount *spotify_accounts_find(const char *name);
+
+/* Names of all accounts (List of char *), in alphabetical order. */
+extern List *spotify_accounts_names(void);
+
+extern void spotify_accounts_insert(const char *name, const char *client_id,
+									const char *redirect_uri);
+
+/* A NULL leaves what is stored. */
+extern void spotify_accounts_update(const char *name, const char *client_id,
+									const char *redirect_uri);
+
+/* The user authorized the app just now: six months begin. */
+extern void spotify_accounts_set_authorized(const char *name);
+
+/* Whose account it is at Spotify. */
+extern void spotify_accounts_set_user(const char *name,
+									  const char *spotify_user_id,
+									  const char *display_name);
+
+/*
+ * A refresh succeeded: the authorization is good.  scope is space separated;
+ * NULL leaves what is stored.
+ */
+extern void spotify_accounts_confirm(const char *name, const char *scope);
+
+/* Deletes the account, its secrets, its data, and what no other one uses. */
+extern void spotify_accounts_forget(const char *name);
+
+#endif /* SPOTIFY_ACCOUNTS_H */

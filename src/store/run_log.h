@@ -1,0 +1,42 @@
+/*
+ * run_log.h
+ *		The table spotify.sync_runs.
+ */
+#ifndef SPOTIFY_RUN_LOG_H
+#define SPOTIFY_RUN_LOG_H
+
+#include "datatype/timestamp.h"
+
+#include "spotify/model.h"
+
+/* A row of the table. */
+typedef struct SpotifyRunRecord
+{
+	int64 run_id;
+	const char *account;
+	const char *collection;
+	const char *mode;	/* full, delta */
+	const char *status; /* succeeded, partial, failed */
+	TimestampTz started_at;
+	TimestampTz finished_at;
+	int32 requests;
+	int32 retries;
+	int64 bytes_received;
+	SpotifyInteger total;
+	int32 fetched;
+	int32 inserted;
+	int32 deactivated;
+	int32 reactivated;
+	int32 updated;
+	int32 skipped;
+	const char *error_code; /* NULL unless failed */
+	const char *error_message;
+} SpotifyRunRecord;
+
+/* Takes the number of a new run; its row is written at its end. */
+extern int64 spotify_run_log_next_id(void);
+
+/* Writes the row and returns it, as a Datum of the row type. */
+extern Datum spotify_run_log_write(const SpotifyRunRecord *record);
+
+#endif /* SPOTIFY_RUN_LOG_H */

@@ -1,0 +1,39 @@
+/*
+ * saved_item.h
+ *		A row of a saved list and how it changes, as plain structs.
+ *
+ * Plain C.  Shared by the store, which loads rows and writes changes, and the
+ * planning above it, which finds the changes.
+ */
+#ifndef SPOTIFY_SAVED_ITEM_H
+#define SPOTIFY_SAVED_ITEM_H
+
+#include "spotify/model.h"
+
+/* What is stored of one item of a saved list. */
+typedef struct SpotifySavedItem
+{
+	const char *id;
+	SpotifyTimestamp added_at;
+	bool is_active;
+} SpotifySavedItem;
+
+typedef enum SpotifySavedChangeKind
+{
+	SPOTIFY_SAVED_ADDED,   /* not stored yet */
+	SPOTIFY_SAVED_READDED, /* stored inactive, and back */
+	SPOTIFY_SAVED_REDATED, /* stored active, but saved anew since */
+	SPOTIFY_SAVED_REMOVED  /* stored active, and gone */
+} SpotifySavedChangeKind;
+
+#define SPOTIFY_SAVED_CHANGE_KINDS (SPOTIFY_SAVED_REMOVED + 1)
+
+/* A change, with what the row says afterwards. */
+typedef struct SpotifySavedChange
+{
+	SpotifySavedChangeKind kind;
+	const char *id;
+	SpotifyTimestamp added_at;
+} SpotifySavedChange;
+
+#endif /* SPOTIFY_SAVED_ITEM_H */

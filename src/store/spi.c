@@ -1,0 +1,184 @@
+/*
+ * spi.c
+ *		Running SQL: connect, parameters, checked results.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "store/spi.h"
+
+#define EPOCH_DIFFERENCE                                                       \
+	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+
+TimestampTz
+spotify_time_to_server(SpotifyTimestamp time)
+{
+	Assert(time.is_known);
+	return time.value - EPOCH_DIFFERENCE;
+}
+
+SpotifyTimestamp
+spotify_time_from_server(TimestampTz time)
+{
+	SpotifyTimestamp result = { true, time + EPOCH_DIFFERENCE };
+
+	return result;
+}
+
+static void
+add_parameter(SpotifyParameters *parameters, Oid type, Datum value,
+			  bool is_null)
+{
+	Assert(parameters->count < SPOTIFY_MAX_PARAMETERS);
+	parameters->types[parameters->count] = type;
+	parameters->values[parameters->count] = value;
+	parameters->nulls[parameters->count] = is_null ? 'n' : ' ';
+	parameters->count++;
+}
+
+static void
+add_null(SpotifyParameters *parameters, Oid type)
+{
+	add_parameter(parameters, type, (Datum) 0, true);
+}
+
+void
+spotify_parameter_text(SpotifyParameters *parameters, const char *value)
+{
+	if (value == NULL)
+		add_null(parameters, TEXTOID);
+	else
+		add_parameter(parameters, TEXTOID, CStringGetTextDatum(value), false);
+}
+
+void
+spotify_parameter_int4(SpotifyParameters *parameters, int32 value)
+{
+	add_parameter(parameters, INT4OID, Int32GetDatum(value), false);
+}
+
+void
+spotify_parameter_int8(SpotifyParameters *parameters, int64 value)
+{
+	add_parameter(parameters, INT8OID, Int64GetDatum(value), false);
+}
+
+void
+spotify_parameter_integer(SpotifyParameters *parameters, SpotifyInteger value)
+{
+	if (value.is_known)
+		spotify_parameter_int4(parameters, value.value);
+	else
+		add_null(parameters, INT4OID);
+}
+
+void
+spotify_parameter_timestamp(SpotifyParameters *parameters,
+							SpotifyTimestamp value)
+{
+	if (value.is_known)
+		add_parameter(parameters, TIMESTAMPTZOID,
+					  TimestampTzGetDatum(spotify_time_to_server(value)),
+					  false);
+	else
+		add_null(parameters, TIMESTAMPTZOID);
+}
+
+void
+spotify_parameter_array(SpotifyParameters *parameters, Oid array_type,
+						Datum value)
+{
+	add_parameter(parameters, array_type, value, false);
+}
+
+void
+spotify_spi_execute(const char *statement, const SpotifyParameters *parameters)
+{
+	int result;
+
+	SPI_connect();
+	result = SPI_execute_with_args(statement, parameters->count,
+								   unconstify(Oid *, &parameters->types[0]),
+								   unconstify(Datum *, &parameters->values[0]),
+								   parameters->nulls, false, 0);
+	if (result < 0)
+		elog(ERROR, "SPI_execute_with_args failed: %s",
+			 SPI_result_code_string(result));
+}
+
+void
+spotify_spi_finish(void)
+{
+	int result = SPI_finish();
+
+	if (result != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed: %s", SPI_result_code_string(result));
+}
+
+uint64
+spotify_spi_run(const char *statement, const SpotifyParameters *parameters)
+{
+	uint64 processed;
+
+	spotify_spi_execute(statement, parameters);
+	processed = SPI_processed;
+	spotify_spi_finish();
+	return processed;
+}
+
+static Datum
+get_field(uint64 row, int column, bool *is_null)
+{
+	Assert(row < SPI_processed);
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column,
+						 is_null);
+}
+
+char *
+spotify_spi_text(uint64 row, int column, MemoryContext context)
+{
+	bool is_null;
+	Datum value = get_field(row, column, &is_null);
+	MemoryContext old;
+	char *string;
+
+	if (is_null)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	string = TextDatumGetCString(value);
+	MemoryContextSwitchTo(old);
+	return string;
+}
+
+SpotifyTimestamp
+spotify_spi_timestamp(uint64 row, int column)
+{
+	SpotifyTimestamp unknown = { false, 0 };
+	bool is_null;
+	Datum value = get_field(row, column, &is_null);
+
+	if (is_null)
+		return unknown;
+	return spotify_time_from_server(DatumGetTimestampTz(value));
+}
+
+bool
+spotify_spi_bool(uint64 row, int column)
+{
+	bool is_null;
+	Datum value = get_field(row, column, &is_null);
+
+	return !is_null && DatumGetBool(value);
+}
+
+int64
+spotify_spi_int8(uint64 row, int column)
+{
+	bool is_null;
+	Datum value = get_field(row, column, &is_null);
+
+	return is_null ? 0 : DatumGetInt64(value);
+}

@@ -1,0 +1,63 @@
+/*
+ * spi.h
+ *		Running SQL: connect, parameters, checked results.
+ *
+ * Statements are constants with parameters, and every object in them is
+ * qualified.  Operators and functions of pg_catalog need no qualification:
+ * the search_path is fixed to pg_catalog, pg_temp by the definition of each
+ * SQL-callable function, which also gives the rights of the tables' owner.
+ */
+#ifndef SPOTIFY_SPI_H
+#define SPOTIFY_SPI_H
+
+#include "datatype/timestamp.h"
+#include "executor/spi.h"
+
+#include "spotify/model.h"
+
+#define SPOTIFY_MAX_PARAMETERS 24
+
+typedef struct SpotifyParameters
+{
+	int count;
+	Oid types[SPOTIFY_MAX_PARAMETERS];
+	Datum values[SPOTIFY_MAX_PARAMETERS];
+	char nulls[SPOTIFY_MAX_PARAMETERS];
+} SpotifyParameters;
+
+/* The server counts from 2000-01-01, the model from 1970-01-01. */
+extern TimestampTz spotify_time_to_server(SpotifyTimestamp time);
+extern SpotifyTimestamp spotify_time_from_server(TimestampTz time);
+
+/* Each adds the next parameter; a NULL string is a NULL parameter. */
+extern void spotify_parameter_text(SpotifyParameters *parameters,
+								   const char *value);
+extern void spotify_parameter_integer(SpotifyParameters *parameters,
+									  SpotifyInteger value);
+extern void spotify_parameter_int4(SpotifyParameters *parameters, int32 value);
+extern void spotify_parameter_int8(SpotifyParameters *parameters, int64 value);
+extern void spotify_parameter_timestamp(SpotifyParameters *parameters,
+										SpotifyTimestamp value);
+extern void spotify_parameter_array(SpotifyParameters *parameters,
+									Oid array_type, Datum value);
+
+/*
+ * Connects and runs one statement.  The rows are in SPI_tuptable and
+ * SPI_processed until spotify_spi_finish.  Results that outlive it are
+ * allocated in the context that was current before.
+ */
+extern void spotify_spi_execute(const char *statement,
+								const SpotifyParameters *parameters);
+extern void spotify_spi_finish(void);
+
+/* Runs one statement whose rows do not matter; returns how many there were. */
+extern uint64 spotify_spi_run(const char *statement,
+							  const SpotifyParameters *parameters);
+
+/* Fields of a result row, copied to the given context; NULL if null. */
+extern char *spotify_spi_text(uint64 row, int column, MemoryContext context);
+extern SpotifyTimestamp spotify_spi_timestamp(uint64 row, int column);
+extern bool spotify_spi_bool(uint64 row, int column);
+extern int64 spotify_spi_int8(uint64 row, int column);
+
+#endif /* SPOTIFY_SPI_H */

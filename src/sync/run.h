@@ -1,0 +1,33 @@
+/*
+ * run.h
+ *		One run of a sync: its lock, its counters and its row in the log.
+ */
+#ifndef SPOTIFY_RUN_H
+#define SPOTIFY_RUN_H
+
+#include "spotify/exchange.h"
+#include "store/run_log.h"
+
+typedef struct SpotifyRun
+{
+	SpotifyRunRecord record;
+	SpotifyTraffic traffic; /* goes to the record when the run finishes */
+} SpotifyRun;
+
+/*
+ * Makes sure that nobody else works on the account's collection until the
+ * end of the transaction; reports it if somebody does.
+ */
+extern void spotify_run_lock(const char *account, const char *collection);
+
+/* Takes the lock and begins a run. */
+extern void spotify_run_begin(SpotifyRun *run, const char *account,
+							  const char *collection, const char *mode);
+
+/*
+ * Writes the row of a run that did not fail; message says why it is partial,
+ * or is NULL.  Returns the row.
+ */
+extern Datum spotify_run_finish(SpotifyRun *run, const char *partial_because);
+
+#endif /* SPOTIFY_RUN_H */

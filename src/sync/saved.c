@@ -1,0 +1,178 @@
+/*
+ * saved.c
+ *		Reconciling a saved list at Spotify with its table.
+ *
+ * The phases of a run: login; read the list; load what is stored and plan the
+ * changes; prove removals; write.  Nothing is written and no table is locked
+ * while the run waits for Spotify, except for new tokens.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "settings.h"
+#include "spotify/cleanup.h"
+#include "sync/list_reader.h"
+#include "sync/login.h"
+#include "sync/proof.h"
+#include "sync/run.h"
+#include "sync/saved.h"
+
+/* Why a run is partial, for its row. */
+#define LIST_MOVED                                                             \
+	"the list changed while it was read, or did not add up: additions were kept, removals were not looked for"
+#define REMOVALS_UNPROVEN                                                      \
+	"entries without identity leave it open whether missing tracks are gone: they stay active"
+
+typedef struct SavedSync
+{
+	SpotifyRun run;
+	const SpotifyCollection *collection;
+	SpotifyClient *client;
+	SpotifyListReading *reading;
+	SpotifySavedPlan plan; /* malloc'd inside */
+	SpotifyProof proof;
+} SavedSync;
+
+static void
+release_plan(void *arg)
+{
+	SavedSync *sync = arg;
+
+	spotify_saved_plan_release(&sync->plan);
+}
+
+/* Says in an error's context which run it was. */
+static void
+add_error_context(void *arg)
+{
+	SavedSync *sync = arg;
+
+	errcontext("sync of collection \"%s\" of account \"%s\"",
+			   sync->run.record.collection, sync->run.record.account);
+}
+
+static void
+make_plan(SavedSync *sync)
+{
+	SpotifySavedItem *stored;
+	int count;
+
+	spotify_release_later(release_plan, sync);
+	stored = sync->collection->load(sync->run.record.account, &count);
+	if (!spotify_saved_plan_make(&sync->plan, stored, count,
+								 &sync->reading->scan))
+		spotify_report_out_of_memory();
+}
+
+static const char *
+why_partial(const SavedSync *sync)
+{
+	if (!sync->reading->is_complete)
+		return LIST_MOVED;
+	if (sync->proof.unproven_count > 0)
+		return REMOVALS_UNPROVEN;
+	return NULL;
+}
+
+static void
+count_changes(SavedSync *sync)
+{
+	SpotifyRunRecord *record = &sync->run.record;
+	const SpotifyScan *scan = &sync->reading->scan;
+
+	record->total.is_known = true;
+	record->total.value = scan->total;
+	record->fetched = scan->received;
+	record->skipped = scan->unidentified;
+	record->deactivated = sync->proof.removed_count;
+	for (int i = 0; i < sync->plan.change_count; i++)
+	{
+		switch (sync->plan.changes[i].kind)
+		{
+			case SPOTIFY_SAVED_ADDED:
+				record->inserted++;
+				break;
+			case SPOTIFY_SAVED_READDED:
+				record->reactivated++;
+				break;
+			case SPOTIFY_SAVED_REDATED:
+				record->updated++;
+				break;
+			case SPOTIFY_SAVED_REMOVED:
+				break;
+		}
+	}
+}
+
+/*
+ * The catalogue first and the changes last, because of the foreign keys.  The
+ * row of the run is made in the given context.
+ */
+static Datum
+write_changes(SavedSync *sync, MemoryContext result_context)
+{
+	const SpotifyRunRecord *record = &sync->run.record;
+	MemoryContext old;
+	Datum row;
+
+	count_changes(sync);
+	spotify_catalog_write(sync->reading->catalog);
+
+	old = MemoryContextSwitchTo(result_context);
+	row = spotify_run_finish(&sync->run, why_partial(sync));
+	MemoryContextSwitchTo(old);
+
+	sync->collection->write(record->account, record->run_id,
+							record->finished_at, sync->plan.changes,
+							sync->plan.change_count);
+	sync->collection->write(record->account, record->run_id,
+							record->finished_at, sync->proof.removed,
+							sync->proof.removed_count);
+	return row;
+}
+
+static Datum
+run_phases(SavedSync *sync, bool allow_mass_removal,
+		   MemoryContext result_context)
+{
+	SpotifyLogin *login =
+		spotify_login_open(sync->run.record.account, false, &sync->run.traffic);
+
+	sync->client = spotify_client_open(spotify_setting_max_concurrency,
+									   spotify_login_access_token, login,
+									   &sync->run.traffic);
+	sync->reading = spotify_list_read(sync->collection, sync->client);
+	make_plan(sync);
+	if (sync->reading->is_complete)
+		spotify_proof_find(&sync->proof, &sync->plan, &sync->reading->scan,
+						   sync->client, allow_mass_removal);
+	return write_changes(sync, result_context);
+}
+
+Datum
+spotify_saved_sync(const SpotifyCollection *collection, const char *account,
+				   bool allow_mass_removal)
+{
+	MemoryContext result_context = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(
+		result_context, "spotify saved sync", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	SavedSync *sync = palloc0(sizeof(SavedSync));
+	ErrorContextCallback error_context = { .previous = error_context_stack,
+										   .callback = add_error_context,
+										   .arg = sync };
+	Datum row;
+
+	sync->collection = collection;
+	spotify_run_begin(&sync->run, account, collection->name, "full");
+
+	error_context_stack = &error_context;
+	row = run_phases(sync, allow_mass_removal, result_context);
+	error_context_stack = error_context.previous;
+
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return row;
+}

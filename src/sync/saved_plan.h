@@ -1,0 +1,100 @@
+/*
+ * saved_plan.h
+ *		Reconciling a saved list: what was read, whether it is believable, and
+ *		which changes follow.
+ *
+ * Plain C: knows neither network nor database.  A scan collects the pages of
+ * one pass over the list.  Only a scan that adds up may show that an item is
+ * gone: see the contract, "Proof before removal".
+ */
+#ifndef SPOTIFY_SAVED_PLAN_H
+#define SPOTIFY_SAVED_PLAN_H
+
+#include <stdbool.h>
+
+#include "spotify/model.h"
+#include "store/saved_item.h"
+
+struct lh_table;
+
+/* One entry as received. */
+typedef struct SpotifyScanEntry
+{
+	const char *id; /* NULL: without identity */
+	SpotifyTimestamp added_at;
+} SpotifyScanEntry;
+
+/* What one pass over a list brought. */
+typedef struct SpotifyScan
+{
+	SpotifyArena arena;
+	int32_t total;	  /* as the first page said */
+	bool is_unbroken; /* every page so far was what was asked for */
+	int received;	  /* entries, those without identity included */
+	int unidentified;
+	SpotifyScanEntry *entries; /* malloc'd: each id once */
+	int count;
+	int capacity;
+	struct lh_table *ids;		  /* set of the ids in entries */
+	SpotifyScanEntry *first_page; /* in the order of the list */
+	int first_page_count;
+} SpotifyScan;
+
+/* Begins a pass.  Returns false when memory is out. */
+extern bool spotify_scan_begin(SpotifyScan *scan, int32_t total);
+
+extern void spotify_scan_release(SpotifyScan *scan);
+
+/*
+ * Whether a page is what was asked for: the offset echoed is the one asked,
+ * total is that of the first page, and it has as many entries as it must.
+ */
+extern bool spotify_scan_page_fits(const SpotifyScan *scan,
+								   const SpotifySavedPage *page, int offset);
+
+/*
+ * Adds a page that was asked for at an offset.  A page that does not fit
+ * leaves the scan broken, but what it holds is kept.  Returns false when
+ * memory is out.
+ */
+extern bool spotify_scan_add_page(SpotifyScan *scan,
+								  const SpotifySavedPage *page, int offset);
+
+/* Whether the first page, read again, is the same as before. */
+extern bool spotify_scan_first_page_is(const SpotifyScan *scan,
+									   const SpotifySavedPage *page);
+
+/*
+ * Whether every position was received once: no page was odd, and distinct ids
+ * and entries without identity add up to total.
+ */
+extern bool spotify_scan_adds_up(const SpotifyScan *scan);
+
+/* What a scan means for what is stored. */
+typedef struct SpotifySavedPlan
+{
+	SpotifySavedChange *changes; /* added, readded, redated */
+	int change_count;
+	SpotifySavedChange *missing; /* removed, if that is proven */
+	int missing_count;
+	int active_count; /* stored active before */
+} SpotifySavedPlan;
+
+/*
+ * Finds the changes.  The plan refers to the ids of stored and scan.  Returns
+ * false when memory is out.
+ */
+extern bool spotify_saved_plan_make(SpotifySavedPlan *plan,
+									const SpotifySavedItem *stored,
+									int stored_count, const SpotifyScan *scan);
+
+extern void spotify_saved_plan_release(SpotifySavedPlan *plan);
+
+/*
+ * The removal guard: whether so many removals are too many to be true.  Up to
+ * 19 never are.
+ */
+extern bool spotify_saved_plan_exceeds(const SpotifySavedPlan *plan,
+									   int removed, int max_removal_percent);
+
+#endif /* SPOTIFY_SAVED_PLAN_H */

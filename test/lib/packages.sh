@@ -1,0 +1,90 @@
+# packages.sh
+#   The Debian or Ubuntu packages that building, showing and testing need.
+#
+# shellcheck shell=bash
+#
+# Sourced, not run.
+
+# as_root COMMAND...: runs it as root, by sudo if need be.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        echo "Not root, and there is no sudo. Run as root: $*" >&2
+        return 1
+    fi
+}
+
+# Quietly, unless it fails: then what apt said is shown.
+apt_get() {
+    local log status=0
+    log=$(mktemp)
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" \
+        >"$log" 2>&1 || status=$?
+    [ "$status" -eq 0 ] || cat "$log" >&2
+    rm -f "$log"
+    return "$status"
+}
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# install_packages NAME...: installs those that are missing.
+install_packages() {
+    local missing=() name
+    for name in "$@"; do
+        is_installed "$name" || missing+=("$name")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if ! command -v apt-get >/dev/null; then
+        echo "This is no Debian or Ubuntu. Install what these packages hold: ${missing[*]}" >&2
+        return 1
+    fi
+    echo "Installing packages: ${missing[*]}"
+    apt_get update
+    without_new_cluster apt_get install -y --no-install-recommends "${missing[@]}"
+}
+
+# Installing a server must not make a database cluster and start it.
+without_new_cluster() {
+    local configuration=/etc/postgresql-common/createcluster.conf status=0
+    if [ -e "$configuration" ]; then
+        "$@"
+        return
+    fi
+    as_root mkdir -p "${configuration%/*}"
+    echo 'create_main_cluster = false' | as_root tee "$configuration" >/dev/null
+    "$@" || status=$?
+    as_root rm -f "$configuration"
+    return "$status"
+}
+
+# The newest server version that has its headers packaged here.
+server_version() {
+    local version
+    version=$(ls /usr/lib/postgresql 2>/dev/null | sort -V | tail -n 1)
+    [ -n "$version" ] || version=$(apt-cache depends postgresql-server-dev-all 2>/dev/null |
+        sed -n 's/.*Depends: postgresql-server-dev-\([0-9]*\)$/\1/p' | sort -V | tail -n 1)
+    [ -n "$version" ] || version=$(apt-cache search --names-only '^postgresql-server-dev-[0-9]+$' 2>/dev/null |
+        sed -n 's/^postgresql-server-dev-\([0-9]*\) .*/\1/p' | sort -V | tail -n 1)
+    echo "${version:-15}"
+}
+
+# What is needed to build the extension and to run a server with it.
+install_build_packages() {
+    local version
+    # Without package lists the version cannot be found out.
+    [ -n "$(apt-cache search --names-only '^postgresql-server-dev-' 2>/dev/null)" ] ||
+        { echo 'Fetching package lists'; apt_get update; }
+    version=$(server_version)
+    install_packages make gcc libc6-dev "postgresql-$version" "postgresql-server-dev-$version" \
+        libcurl4-openssl-dev libjson-c-dev python3 curl ca-certificates
+}
+
+# What the tests need beside that.
+install_test_packages() {
+    install_packages perl libipc-run-perl openssl clang-format cppcheck shellcheck nghttp2-proxy
+}

@@ -118,7 +118,7 @@ unitcheck: unit ## runs the unit tests of the plain C parts, under ASan and UBSa
 	prove --exec '' $(UNIT_TESTS)
 
 mockcheck: ## tests the stand-in for Spotify
-	python3 -B -m unittest discover -s test/mock_spotify/tests -t test
+	python3 -B -m unittest discover test/mock_spotify
 
 lint: ## checks layers, names, headers, format and common mistakes
 	bash test/lint.sh

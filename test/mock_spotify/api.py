@@ -2,13 +2,12 @@
 
 import math
 import re
-from collections import OrderedDict
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from .clock import format_milliseconds, format_seconds
 from .jsontext import Raw, dumps
-from .messages import Answer, Body, Request, api_error, json_answer
+from .messages import Answer, Request, api_error, json_answer
 from .oauth import Identity
 from .tokens import EXPIRED, REVOKED
 from . import catalogue
@@ -17,7 +16,6 @@ PRIVATE = ("Cache-Control", "private, max-age=0")
 MAX_PAGE = 50
 MAX_URIS = 40
 TRACK_URI = re.compile(r"spotify:track:([0-9A-Za-z]{22})")
-CACHED_PAGES = 2048
 
 TOKEN_ERRORS = {REVOKED: "Invalid access token", EXPIRED: "The access token expired"}
 
@@ -40,21 +38,6 @@ class Call(NamedTuple):
     user: Any
     request: Request
     shuffle: Any = None
-
-
-class PageCache:
-    """The pages served last. A key holds everything that a page depends on."""
-
-    def __init__(self):
-        self._bodies = OrderedDict()
-
-    def get(self, key, build):
-        """Return the body kept under a key, built now if it is not there."""
-        body = self._bodies.pop(key, None) or build()
-        self._bodies[key] = body
-        if len(self._bodies) > CACHED_PAGES:
-            self._bodies.popitem(last=False)
-        return body
 
 
 def answer(world, request, as_user=None, shuffle=None):
@@ -162,17 +145,8 @@ def saved_tracks(call):
     limit = read_integer(request, "limit", 20, 1, MAX_PAGE)
     offset = read_integer(request, "offset", 0, 0)
     market = request.query.get("market")
-    legacy, pretty = world.config["legacy_fields"], world.config["pretty"]
-
-    def build():
-        return Body(dumps(tracks_page(call, limit, offset, market), pretty))
-
-    # The library itself is part of the key, not its id(), which another may inherit.
-    key = (
-        library, library.version, world.catalogue, world.catalogue.version,
-        limit, offset, market, legacy, pretty, request.base, call.shuffle,
-    )
-    return Answer(200, world.pages.get(key, build), headers=[PRIVATE])
+    page = tracks_page(call, limit, offset, market)
+    return Answer(200, dumps(page, world.config["pretty"]), headers=[PRIVATE])
 
 
 def tracks_page(call, limit, offset, market):

@@ -225,7 +225,6 @@ class Catalogue:
     """Writes objects as JSON text, and remembers those that got another name."""
 
     def __init__(self):
-        self.version = 0
         self._names = {}
         # What many tracks share is written once.
         self._track = functools.lru_cache(maxsize=8192)(self._write_track)
@@ -235,7 +234,6 @@ class Catalogue:
     def rename(self, identity, name):
         """Give the track, album or artist with this id another name."""
         self._names[object_of(identity)] = name
-        self.version += 1
         for cache in (self._track, self._album, self._artist):
             cache.cache_clear()
 

@@ -75,7 +75,6 @@ class Library:
         self.entries = [
             SavedEntry(first + place, start - place * spacing) for place in range(size)
         ]
-        self.version = 0
         self.total_set = None
         self.total_added = 0
         self._next_track = first + size
@@ -90,7 +89,6 @@ class Library:
 
     def lie_about_total(self, set_to=None, add=0):
         self.total_set, self.total_added = set_to, add
-        self.version += 1
 
     def contains(self, identity):
         return self._saved[_key_of(identity)] > 0
@@ -121,7 +119,6 @@ class Library:
             raise ListError("no such position: %d" % position)
         self.entries.insert(position, entry)
         self._saved[entry.key()] += 1
-        self.version += 1
 
     def unlike(self, identities):
         """Remove the entries with these ids."""
@@ -144,7 +141,6 @@ class Library:
         ]
         for entry in removed:
             self._saved[entry.key()] -= 1
-        self.version += 1
         return [entry.identity() for entry in removed]
 
     def shuffled(self, seed):

@@ -48,25 +48,17 @@ class Body:
     """The bytes of an answer. They are compressed once, when first asked for."""
 
     def __init__(self, plain):
-        self._plain = plain
+        self.plain = plain
         self._compressed = None
 
     @property
     def is_empty(self):
-        return self._compressed is None and not self._plain
-
-    @property
-    def plain(self):
-        if self._plain is None:
-            return gzip.decompress(self._compressed)
-        return self._plain
+        return not self.plain
 
     @property
     def compressed(self):
         if self._compressed is None:
-            self._compressed = gzip.compress(self._plain, 1, mtime=0)
-            # A cache of pages holds them compressed, an eighth of the size.
-            self._plain = None
+            self._compressed = gzip.compress(self.plain, 1, mtime=0)
         return self._compressed
 
 

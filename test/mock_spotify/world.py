@@ -2,7 +2,6 @@
 
 import threading
 
-from .api import PageCache
 from .catalogue import Catalogue
 from .clock import Clock
 from .config import Config
@@ -39,7 +38,6 @@ class World:
         self.log = RequestLog(self._log_path)
         self.faults = Faults()
         self.tokens = TokenStore(self.config, self.clock)
-        self.pages = PageCache()
         self.approvals = {}
         self.quota = Quota()
         self.clients = {}

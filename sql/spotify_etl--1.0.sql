@@ -92,7 +92,7 @@ CREATE TABLE spotify_private.credentials (
     code_verifier text,
     CONSTRAINT credentials_pkey PRIMARY KEY (account),
     CONSTRAINT credentials_account_fkey FOREIGN KEY (account)
-        REFERENCES spotify.accounts ON UPDATE CASCADE
+        REFERENCES spotify.accounts
 );
 
 COMMENT ON TABLE spotify_private.credentials IS
@@ -261,7 +261,7 @@ CREATE TABLE spotify.sync_runs (
     error_message text,
     CONSTRAINT sync_runs_pkey PRIMARY KEY (run_id),
     CONSTRAINT sync_runs_account_fkey FOREIGN KEY (account)
-        REFERENCES spotify.accounts ON UPDATE CASCADE
+        REFERENCES spotify.accounts
 );
 CREATE INDEX sync_runs_account_collection_started_at_idx
     ON spotify.sync_runs (account, collection, started_at);
@@ -334,7 +334,7 @@ CREATE TABLE spotify.liked_tracks (
     last_modified timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
     CONSTRAINT liked_tracks_pkey PRIMARY KEY (account, track_id),
     CONSTRAINT liked_tracks_account_fkey FOREIGN KEY (account)
-        REFERENCES spotify.accounts ON UPDATE CASCADE,
+        REFERENCES spotify.accounts,
     CONSTRAINT liked_tracks_track_id_fkey FOREIGN KEY (track_id)
         REFERENCES spotify.tracks
 );
@@ -353,6 +353,8 @@ COMMENT ON COLUMN spotify.liked_tracks.first_seen_at IS
 COMMENT ON COLUMN spotify.liked_tracks.last_modified IS
     'when a sync inserted or changed this row last';
 
+-- A log, without foreign keys: each would cost a first load as much time as
+-- the rows themselves.
 CREATE TABLE spotify.liked_events (
     account text COLLATE "C" NOT NULL,
     track_id text COLLATE "C" NOT NULL,
@@ -361,9 +363,7 @@ CREATE TABLE spotify.liked_events (
         CHECK (event IN ('added', 'removed', 'readded')),
     occurred_at timestamp with time zone NOT NULL,
     run_id bigint NOT NULL,
-    CONSTRAINT liked_events_pkey PRIMARY KEY (account, track_id, run_id),
-    CONSTRAINT liked_events_liked_track_fkey FOREIGN KEY (account, track_id)
-        REFERENCES spotify.liked_tracks ON UPDATE CASCADE
+    CONSTRAINT liked_events_pkey PRIMARY KEY (account, track_id, run_id)
 );
 
 COMMENT ON TABLE spotify.liked_events IS
@@ -388,7 +388,7 @@ CREATE TABLE spotify.plays (
     run_id bigint,
     CONSTRAINT plays_pkey PRIMARY KEY (account, played_at, track_id),
     CONSTRAINT plays_account_fkey FOREIGN KEY (account)
-        REFERENCES spotify.accounts ON UPDATE CASCADE,
+        REFERENCES spotify.accounts,
     CONSTRAINT plays_track_id_fkey FOREIGN KEY (track_id)
         REFERENCES spotify.tracks
 );
@@ -414,7 +414,7 @@ CREATE TABLE spotify.play_gaps (
     CONSTRAINT play_gaps_pkey PRIMARY KEY (account, gap_start, gap_end),
     CONSTRAINT play_gaps_order_check CHECK (gap_start <= gap_end),
     CONSTRAINT play_gaps_account_fkey FOREIGN KEY (account)
-        REFERENCES spotify.accounts ON UPDATE CASCADE
+        REFERENCES spotify.accounts
 );
 
 COMMENT ON TABLE spotify.play_gaps IS

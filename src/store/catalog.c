@@ -4,8 +4,9 @@
  *
  * Each statement joins what was received with what is stored and passes on
  * only what is new or differs, so that an unchanged row is neither written
- * nor locked.  Rows go in by order of their keys, and tables always in the
- * same order, so that two accounts that share tracks cannot deadlock.
+ * nor locked.  Rows go in by order of their keys (byte by byte, which is also
+ * the fastest way to sort), and tables always in the same order, so that two
+ * accounts that share tracks cannot deadlock.
  */
 #include "postgres.h"
 
@@ -25,7 +26,7 @@ static const char WRITE_ARTISTS[] =
 	" WHERE known.artist_id IS NULL\n"
 	"    OR COALESCE(received.name, known.name)\n"
 	"       IS DISTINCT FROM known.name\n"
-	" ORDER BY artist_id\n"
+	" ORDER BY artist_id COLLATE \"C\"\n"
 	"ON CONFLICT (artist_id) DO UPDATE\n"
 	"   SET name = COALESCE(EXCLUDED.name, stored.name)";
 
@@ -52,7 +53,7 @@ static const char WRITE_ALBUMS[] =
 	"       (known.name, known.album_type, known.release_date,\n"
 	"        known.release_date_precision, known.total_tracks,\n"
 	"        known.image_url)\n"
-	" ORDER BY album_id\n"
+	" ORDER BY album_id COLLATE \"C\"\n"
 	"ON CONFLICT (album_id) DO UPDATE\n"
 	"   SET name = COALESCE(EXCLUDED.name, stored.name),\n"
 	"       album_type = COALESCE(EXCLUDED.album_type, stored.album_type),\n"
@@ -92,7 +93,7 @@ static const char WRITE_TRACKS[] =
 	"       (known.name, known.album_id, known.duration_ms, known.explicit,\n"
 	"        known.disc_number, known.track_number, known.isrc,\n"
 	"        known.popularity, known.is_local, known.uri)\n"
-	" ORDER BY track_id\n"
+	" ORDER BY track_id COLLATE \"C\"\n"
 	"ON CONFLICT (track_id) DO UPDATE\n"
 	"   SET name = COALESCE(EXCLUDED.name, stored.name),\n"
 	"       album_id = COALESCE(EXCLUDED.album_id, stored.album_id),\n"
@@ -126,7 +127,7 @@ static const char WRITE_ALBUM_ARTISTS[] =
 	"       LEFT JOIN spotify.album_artists AS known\n"
 	"       USING (album_id, position)\n"
 	" WHERE received.artist_id IS DISTINCT FROM known.artist_id\n"
-	" ORDER BY album_id, position\n"
+	" ORDER BY album_id COLLATE \"C\", position\n"
 	"ON CONFLICT (album_id, position) DO UPDATE\n"
 	"   SET artist_id = EXCLUDED.artist_id";
 
@@ -147,7 +148,7 @@ static const char WRITE_TRACK_ARTISTS[] =
 	"       LEFT JOIN spotify.track_artists AS known\n"
 	"       USING (track_id, position)\n"
 	" WHERE received.artist_id IS DISTINCT FROM known.artist_id\n"
-	" ORDER BY track_id, position\n"
+	" ORDER BY track_id COLLATE \"C\", position\n"
 	"ON CONFLICT (track_id, position) DO UPDATE\n"
 	"   SET artist_id = EXCLUDED.artist_id";
 

@@ -21,7 +21,7 @@ static const char WRITE[] =
 	"        last_modified)\n"
 	"SELECT $1, change.track_id, change.added_at, change.is_active, $2, $2\n"
 	"  FROM unnest($3, $4, $5) AS change (track_id, added_at, is_active)\n"
-	" ORDER BY change.track_id\n"
+	" ORDER BY change.track_id COLLATE \"C\"\n"
 	"ON CONFLICT (account, track_id) DO UPDATE\n"
 	"   SET added_at = EXCLUDED.added_at,\n"
 	"       is_active = EXCLUDED.is_active,\n"
@@ -32,7 +32,7 @@ static const char WRITE_EVENTS[] =
 	"       (account, track_id, event, occurred_at, run_id)\n"
 	"SELECT $1, change.track_id, change.event, $2, $3\n"
 	"  FROM unnest($4, $5) AS change (track_id, event)\n"
-	" ORDER BY change.track_id";
+	" ORDER BY change.track_id COLLATE \"C\"";
 
 static const Oid CHANGE_TYPES[] = { TEXTOID, TIMESTAMPTZOID, BOOLOID };
 static const Oid EVENT_TYPES[] = { TEXTOID, TEXTOID };

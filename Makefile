@@ -37,11 +37,16 @@ OBJS = \
 	src/api/sync_functions.o \
 	src/sync/authorization.o \
 	src/sync/collection.o \
+	src/sync/durable.o \
+	src/sync/durable_worker.o \
 	src/sync/list_reader.o \
+	src/sync/lock.o \
 	src/sync/login.o \
 	src/sync/proof.o \
 	src/sync/run.o \
 	src/sync/saved.o \
+	src/sync/spool.o \
+	src/sync/token_keeper.o \
 	src/spotify/cleanup.o \
 	src/spotify/client.o \
 	src/spotify/exchange.o \

@@ -48,6 +48,39 @@ check_ca_file(char **newval, void **extra, GucSource source)
 	return false;
 }
 
+static const char *const NAMES[] = {
+	"spotify_etl.api_url",		   "spotify_etl.accounts_url",
+	"spotify_etl.ca_file",		   "spotify_etl.proxy",
+	"spotify_etl.connect_timeout", "spotify_etl.request_timeout",
+	"spotify_etl.max_retries",	   "spotify_etl.max_retry_wait",
+	"spotify_etl.max_concurrency", "spotify_etl.max_response_size",
+	"spotify_etl.audit_pages",	   "spotify_etl.max_removal_percent",
+};
+
+StaticAssertDecl(lengthof(NAMES) == SPOTIFY_SETTING_COUNT,
+				 "every setting must be saved");
+
+void
+spotify_settings_save(SpotifySettingsImage *image)
+{
+	for (int i = 0; i < SPOTIFY_SETTING_COUNT; i++)
+	{
+		const char *value = GetConfigOption(NAMES[i], false, false);
+
+		if (strlcpy(image->values[i], value, sizeof(image->values[i])) >=
+			sizeof(image->values[i]))
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("setting \"%s\" is too long", NAMES[i])));
+	}
+}
+
+void
+spotify_settings_restore(const SpotifySettingsImage *image)
+{
+	for (int i = 0; i < SPOTIFY_SETTING_COUNT; i++)
+		SetConfigOption(NAMES[i], image->values[i], PGC_SUSET, PGC_S_SESSION);
+}
+
 /* clang-format off: one argument a line reads best */
 void
 spotify_settings_define(void)

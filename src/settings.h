@@ -22,4 +22,15 @@ extern int spotify_setting_max_removal_percent;
 
 extern void spotify_settings_define(void);
 
+#define SPOTIFY_SETTING_COUNT 12
+
+/* What the settings are in one process, to be the same in another. */
+typedef struct SpotifySettingsImage
+{
+	char values[SPOTIFY_SETTING_COUNT][1024];
+} SpotifySettingsImage;
+
+extern void spotify_settings_save(SpotifySettingsImage *image);
+extern void spotify_settings_restore(const SpotifySettingsImage *image);
+
 #endif /* SPOTIFY_SETTINGS_H */

@@ -18,7 +18,7 @@
 #include "store/credentials.h"
 #include "sync/authorization.h"
 #include "sync/collection.h"
-#include "sync/login.h"
+#include "sync/durable.h"
 #include "sync/run.h"
 
 PG_FUNCTION_INFO_V1(spotify_set_account);
@@ -189,13 +189,12 @@ Datum
 spotify_refresh_token(PG_FUNCTION_ARGS)
 {
 	SpotifyTraffic traffic = { 0 };
-	char *account;
-	SpotifyLogin *login;
+	SpotifyAccessToken token;
 
 	spotify_check_server("spotify_refresh_token()");
-	account = spotify_argument_account(fcinfo, 0);
-	login = spotify_login_open(account, true, &traffic);
-	PG_RETURN_TIMESTAMPTZ(spotify_login_refresh(login));
+	token = spotify_durable_token(spotify_argument_account(fcinfo, 0),
+								  SPOTIFY_TOKEN_NEW, NULL, &traffic);
+	PG_RETURN_TIMESTAMPTZ(token.expires_at);
 }
 
 Datum

@@ -268,6 +268,10 @@ settle(SpotifyExchangePool *pool, SpotifyExchange *exchange)
 		spotify_retry_decide(&policy, answer, is_quota_exceeded,
 							 exchange->attempts - 1, draw_random());
 
+	if (exchange->decision.verdict == SPOTIFY_RETRY_LIMITED)
+		pool->traffic->limited_until =
+			GetCurrentTimestamp() +
+			exchange->decision.limited_seconds * USECS_PER_SEC;
 	if (exchange->decision.verdict != SPOTIFY_RETRY_WAIT)
 	{
 		dlist_push_tail(&pool->finished, &exchange->node);

@@ -22,6 +22,7 @@ typedef struct SpotifyTraffic
 	int32 requests; /* sent, repeated ones included */
 	int32 retries;	/* how many of them repeated a failed one */
 	int64 bytes_received;
+	TimestampTz limited_until; /* no request before this; 0: no limit was met */
 } SpotifyTraffic;
 
 /* What to ask.  The strings must stay until the exchange has finished. */

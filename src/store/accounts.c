@@ -53,6 +53,26 @@ static const char CONFIRM[] =
 	"        OR scopes IS DISTINCT FROM\n"
 	"           COALESCE(string_to_array($2, ' '), scopes))";
 
+static const char LOCK[] =
+	"SELECT\n"
+	"  FROM spotify.accounts AS account\n"
+	"       JOIN spotify_private.credentials USING (account)\n"
+	" WHERE account = $1\n"
+	"   FOR NO KEY UPDATE";
+
+static const char SET_NEEDS_AUTHORIZATION[] =
+	"UPDATE spotify.accounts\n"
+	"   SET needs_authorization = true\n"
+	" WHERE account = $1\n"
+	"   AND NOT needs_authorization";
+
+static const char SET_RETRY_AFTER[] =
+	"UPDATE spotify.accounts\n"
+	"   SET retry_after = $2\n"
+	" WHERE client_id = (SELECT client_id\n"
+	"                      FROM spotify.accounts\n"
+	"                     WHERE account = $1)";
+
 /* In this order, because of the foreign keys; quality checks go with runs. */
 static const char *const FORGET[] = {
 	"DELETE FROM spotify.liked_events WHERE account = $1",
@@ -184,6 +204,35 @@ spotify_accounts_confirm(const char *name, const char *scope)
 	spotify_parameter_text(&parameters, name);
 	spotify_parameter_text(&parameters, scope);
 	spotify_spi_run(CONFIRM, &parameters);
+}
+
+void
+spotify_accounts_lock(const char *name)
+{
+	SpotifyParameters parameters = { 0 };
+
+	spotify_parameter_text(&parameters, name);
+	spotify_spi_run(LOCK, &parameters);
+}
+
+void
+spotify_accounts_set_needs_authorization(const char *name)
+{
+	SpotifyParameters parameters = { 0 };
+
+	spotify_parameter_text(&parameters, name);
+	spotify_spi_run(SET_NEEDS_AUTHORIZATION, &parameters);
+}
+
+void
+spotify_accounts_set_retry_after(const char *name, TimestampTz retry_after)
+{
+	SpotifyParameters parameters = { 0 };
+
+	spotify_parameter_text(&parameters, name);
+	spotify_parameter_timestamp(&parameters,
+								spotify_time_from_server(retry_after));
+	spotify_spi_run(SET_RETRY_AFTER, &parameters);
 }
 
 void

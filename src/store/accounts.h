@@ -5,6 +5,7 @@
 #ifndef SPOTIFY_ACCOUNTS_H
 #define SPOTIFY_ACCOUNTS_H
 
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 
 #include "spotify/model.h"
@@ -46,6 +47,19 @@ extern void spotify_accounts_set_user(const char *name,
  * NULL leaves what is stored.
  */
 extern void spotify_accounts_confirm(const char *name, const char *scope);
+
+/*
+ * Locks the account's rows here and among the credentials until the end of the
+ * transaction, against changes by others.
+ */
+extern void spotify_accounts_lock(const char *name);
+
+/* Spotify refused the refresh token: nothing is asked until that changes. */
+extern void spotify_accounts_set_needs_authorization(const char *name);
+
+/* Of all accounts with the client id of this one: Spotify counts by client. */
+extern void spotify_accounts_set_retry_after(const char *name,
+											 TimestampTz retry_after);
 
 /* Deletes the account, its secrets, its data, and what no other one uses. */
 extern void spotify_accounts_forget(const char *name);

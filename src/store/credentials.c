@@ -31,7 +31,8 @@ static const char SET_TOKENS[] =
 	"   SET access_token = $2,\n"
 	"       access_token_expires_at = $3,\n"
 	"       refresh_token = COALESCE($4, refresh_token)\n"
-	" WHERE account = $1";
+	" WHERE account = $1\n"
+	"   AND ($5 IS NULL OR refresh_token = $5)";
 
 static const char LOAD_PENDING[] = "SELECT authorization_state, code_verifier\n"
 								   "  FROM spotify_private.credentials\n"
@@ -82,10 +83,11 @@ spotify_credentials_set(const char *account, const char *client_secret,
 	spotify_spi_run(SET, &parameters);
 }
 
-void
+bool
 spotify_credentials_set_tokens(const char *account, const char *access_token,
 							   SpotifyTimestamp access_token_expires_at,
-							   const char *refresh_token)
+							   const char *refresh_token,
+							   const char *old_refresh_token)
 {
 	SpotifyParameters parameters = { 0 };
 
@@ -93,7 +95,8 @@ spotify_credentials_set_tokens(const char *account, const char *access_token,
 	spotify_parameter_text(&parameters, access_token);
 	spotify_parameter_timestamp(&parameters, access_token_expires_at);
 	spotify_parameter_text(&parameters, refresh_token);
-	spotify_spi_run(SET_TOKENS, &parameters);
+	spotify_parameter_text(&parameters, old_refresh_token);
+	return spotify_spi_run(SET_TOKENS, &parameters) > 0;
 }
 
 SpotifyPendingAuthorization *

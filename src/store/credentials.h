@@ -28,11 +28,16 @@ extern void spotify_credentials_set(const char *account,
 									const char *client_secret,
 									const char *refresh_token);
 
-/* Stores what Spotify granted.  A NULL refresh token leaves the stored one. */
-extern void
+/*
+ * Stores what Spotify granted.  A NULL refresh token leaves the stored one.
+ * Does nothing, and returns false, if old_refresh_token is not NULL and not
+ * what is stored.
+ */
+extern bool
 spotify_credentials_set_tokens(const char *account, const char *access_token,
 							   SpotifyTimestamp access_token_expires_at,
-							   const char *refresh_token);
+							   const char *refresh_token,
+							   const char *old_refresh_token);
 
 /* An authorization that began, and has not ended yet. */
 typedef struct SpotifyPendingAuthorization

@@ -166,14 +166,20 @@ release_profile(void *arg)
 	spotify_profile_release(arg);
 }
 
+/* A SpotifyTokenSource: the token just granted, which nothing can replace. */
+static const char *
+granted_token(void *arg, bool is_refused)
+{
+	return ((SpotifyGrant *) arg)->access_token;
+}
+
 /* Asks whose tokens these are. */
 static SpotifyProfile *
-read_profile(const char *account)
+read_profile(SpotifyGrant *grant)
 {
 	SpotifyTraffic traffic = { 0 };
-	SpotifyLogin *login = spotify_login_open(account, true, &traffic);
 	SpotifyClient *client =
-		spotify_client_open(1, spotify_login_access_token, login, &traffic);
+		spotify_client_open(1, granted_token, grant, &traffic);
 	SpotifyProfile *profile = palloc0(sizeof(SpotifyProfile));
 	const SpotifyExchange *exchange;
 	SpotifyDecodeProblem problem;
@@ -232,7 +238,7 @@ spotify_authorization_complete(const char *account_name, const char *response)
 	spotify_login_keep_new(account_name, &grant);
 	warn_of_missing_scopes(grant.scope);
 
-	profile = read_profile(account_name);
+	profile = read_profile(&grant);
 	check_same_user(account, profile);
 	spotify_accounts_set_user(account_name, profile->user_id,
 							  profile->display_name);

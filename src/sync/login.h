@@ -1,32 +1,25 @@
 /*
  * login.h
- *		An account's way into Spotify: its access token, refreshed when needed.
+ *		An account's way into Spotify: whether it is open, and its access token.
  */
 #ifndef SPOTIFY_LOGIN_H
 #define SPOTIFY_LOGIN_H
 
 #include "spotify/exchange.h"
 #include "spotify/token.h"
+#include "sync/durable.h"
 
 typedef struct SpotifyLogin SpotifyLogin;
 
 /*
- * Loads the account and its secrets into the current memory context.  The
- * account must exist.  Reports an error if Spotify asked not to be called
- * yet, if the account was never authorized, or, unless a refresh is what the
- * user asks for, if Spotify refused its refresh token.
+ * Gets an access token for an account that exists, and warns if the
+ * authorization ends soon.  The login lives in the current memory context.
  */
-extern SpotifyLogin *spotify_login_open(const char *account, bool is_refresh,
+extern SpotifyLogin *spotify_login_open(const char *account,
 										SpotifyTraffic *traffic);
 
-/*
- * A SpotifyTokenSource: an access token that lasts for a minute at least.
- * With is_refused, one that is newer than the last.
- */
+/* A SpotifyTokenSource. */
 extern const char *spotify_login_access_token(void *login, bool is_refused);
-
-/* Gets a new access token in any case; returns when it expires. */
-extern TimestampTz spotify_login_refresh(SpotifyLogin *login);
 
 /*
  * Stores what a new authorization granted: six months begin, and whatever was

@@ -4,18 +4,12 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "miscadmin.h"
-#include "storage/lock.h"
 #include "utils/timestamp.h"
 
+#include "sync/durable.h"
+#include "sync/lock.h"
 #include "sync/run.h"
-
-/*
- * Keeps our locks apart from everybody else's: pg_advisory_lock sets the
- * fourth field of an advisory lock's tag to 1 or 2.
- */
-#define LOCK_SPACE 0x5350
 
 /*
  * The lock belongs to the transaction, so that it outlasts the run until its
@@ -25,24 +19,17 @@
 void
 spotify_run_lock(const char *account, const char *collection)
 {
-	LOCKTAG tag;
-	uint32 account_hash =
-		hash_bytes((const unsigned char *) account, strlen(account));
-	uint32 collection_hash =
-		hash_bytes((const unsigned char *) collection, strlen(collection));
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, account_hash, collection_hash,
-						 LOCK_SPACE);
-	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-			 errmsg("another sync of account \"%s\" is under way", account),
-			 errdetail(
-				 "Its collection is \"%s\"; only one run at a time may work on it.",
-				 collection),
-			 errhint(
-				 "Wait until the other run has ended, and its transaction too.")));
+	if (spotify_lock_try(account, collection))
+		return;
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+		 errmsg("another sync of account \"%s\" is under way", account),
+		 errdetail(
+			 "Its collection is \"%s\"; only one run at a time may work on it.",
+			 collection),
+		 errhint(
+			 "Wait until the other run has ended, and its transaction too.")));
 }
 
 void
@@ -58,14 +45,59 @@ spotify_run_begin(SpotifyRun *run, const char *account, const char *collection,
 	run->record.run_id = spotify_run_log_next_id();
 }
 
-Datum
-spotify_run_finish(SpotifyRun *run, const char *partial_because)
+static void
+close_record(SpotifyRun *run, const char *status, const char *message)
 {
-	run->record.status = partial_because == NULL ? "succeeded" : "partial";
-	run->record.error_message = partial_because;
+	run->record.status = status;
+	run->record.error_message = message;
 	run->record.finished_at = GetCurrentTimestamp();
 	run->record.requests = run->traffic.requests;
 	run->record.retries = run->traffic.retries;
 	run->record.bytes_received = run->traffic.bytes_received;
+}
+
+Datum
+spotify_run_finish(SpotifyRun *run, const char *partial_because)
+{
+	close_record(run, partial_because == NULL ? "succeeded" : "partial",
+				 partial_because);
 	return spotify_run_log_write(&run->record);
+}
+
+/* What a failed run did not write does not count. */
+static void
+clear_changes(SpotifyRunRecord *record)
+{
+	record->inserted = 0;
+	record->deactivated = 0;
+	record->reactivated = 0;
+	record->updated = 0;
+}
+
+void
+spotify_run_fail(SpotifyRun *run, const ErrorData *error)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	close_record(run, "failed", error->message);
+	clear_changes(&run->record);
+	run->record.error_code = pstrdup(unpack_sql_state(error->sqlerrcode));
+
+	/* The error at hand may be a cancel; the row is worth the moment. */
+	HOLD_INTERRUPTS();
+	PG_TRY();
+	{
+		spotify_durable_record(run->record.account, &run->record,
+							   run->traffic.limited_until);
+	}
+	PG_CATCH();
+	{
+		/* Nothing was done here that an abort would have to undo. */
+		MemoryContextSwitchTo(context);
+		ereport(WARNING, (errmsg("could not record the failed run: %s",
+								 CopyErrorData()->message)));
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	RESUME_INTERRUPTS();
 }

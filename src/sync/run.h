@@ -30,4 +30,12 @@ extern void spotify_run_begin(SpotifyRun *run, const char *account,
  */
 extern Datum spotify_run_finish(SpotifyRun *run, const char *partial_because);
 
+/*
+ * Writes the row of a run that failed with an error, and the end of the rate
+ * limit if that was the cause, by a transaction of its own.  Never raises an
+ * error; warns if it was not possible.  Must be called in a state in which SQL
+ * could be run.
+ */
+extern void spotify_run_fail(SpotifyRun *run, const ErrorData *error);
+
 #endif /* SPOTIFY_RUN_H */

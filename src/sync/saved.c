@@ -8,7 +8,9 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "settings.h"
@@ -138,7 +140,7 @@ run_phases(SavedSync *sync, bool allow_mass_removal,
 		   MemoryContext result_context)
 {
 	SpotifyLogin *login =
-		spotify_login_open(sync->run.record.account, false, &sync->run.traffic);
+		spotify_login_open(sync->run.record.account, &sync->run.traffic);
 
 	sync->client = spotify_client_open(spotify_setting_max_concurrency,
 									   spotify_login_access_token, login,
@@ -149,6 +151,44 @@ run_phases(SavedSync *sync, bool allow_mass_removal,
 		spotify_proof_find(&sync->proof, &sync->plan, &sync->reading->scan,
 						   sync->client, allow_mass_removal);
 	return write_changes(sync, result_context);
+}
+
+/*
+ * Runs the phases in a subtransaction, so that after an error the run can be
+ * recorded: its locks are gone then, and SQL can be run again.
+ */
+static Datum
+run_recorded(SavedSync *sync, bool allow_mass_removal,
+			 MemoryContext result_context)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	Datum row = (Datum) 0;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		row = run_phases(sync, allow_mass_removal, result_context);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		spotify_run_fail(&sync->run, error);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	return row;
 }
 
 Datum
@@ -169,7 +209,7 @@ spotify_saved_sync(const SpotifyCollection *collection, const char *account,
 	spotify_run_begin(&sync->run, account, collection->name, "full");
 
 	error_context_stack = &error_context;
-	row = run_phases(sync, allow_mass_removal, result_context);
+	row = run_recorded(sync, allow_mass_removal, result_context);
 	error_context_stack = error_context.previous;
 
 	MemoryContextSwitchTo(old);

@@ -1,0 +1,194 @@
+/*
+ * durable.c
+ *		Work in a transaction of its own: the caller's side.
+ *
+ * A worker serves one task and ends, so that it takes one of the few worker
+ * slots for milliseconds, not for as long as a run lasts.  Callers of one
+ * account queue up before they take a slot.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "storage/dsm.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "sync/durable.h"
+#include "sync/durable_message.h"
+#include "sync/lock.h"
+
+/* Longest wait for a free worker slot, and how often one is looked for. */
+#define SLOT_WAIT_MS 5000
+#define SLOT_POLL_MS 20
+
+static void
+report_no_slot(void)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+		 errmsg("could not start a background worker"),
+		 errdetail(
+			 "No slot became free within %d seconds; nothing was sent to Spotify.",
+			 SLOT_WAIT_MS / 1000),
+		 errhint("Raise \"max_worker_processes\".")));
+}
+
+static BackgroundWorkerHandle *
+start_worker(dsm_segment *segment)
+{
+	BackgroundWorker worker = { 0 };
+	BackgroundWorkerHandle *handle;
+	TimestampTz deadline =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SLOT_WAIT_MS);
+
+	worker.bgw_flags =
+		BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_main_arg = UInt32GetDatum(dsm_segment_handle(segment));
+	worker.bgw_notify_pid = MyProcPid;
+	strlcpy(worker.bgw_library_name, "spotify_etl", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "spotify_durable_worker_main",
+			BGW_MAXLEN);
+	strlcpy(worker.bgw_name, "spotify_etl worker", BGW_MAXLEN);
+	strlcpy(worker.bgw_type, "spotify_etl worker", BGW_MAXLEN);
+
+	while (!RegisterDynamicBackgroundWorker(&worker, &handle))
+	{
+		if (GetCurrentTimestamp() >= deadline)
+			report_no_slot();
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 SLOT_POLL_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return handle;
+}
+
+/* Raises the worker's error as one of the caller's. */
+static void
+raise_error(const SpotifyDurableError *error)
+{
+	ereport(
+		ERROR,
+		(errcode(error->sqlstate), errmsg_internal("%s", error->message),
+		 error->detail[0] != '\0' ? errdetail_internal("%s", error->detail) : 0,
+		 error->hint[0] != '\0' ? errhint("%s", error->hint) : 0));
+}
+
+static void
+check_result(const SpotifyDurableMessage *message)
+{
+	if (!message->is_done)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("the background worker ended before its work was done"),
+				 errhint("The server log tells why.")));
+	if (message->error.sqlstate != 0)
+		raise_error(&message->error);
+}
+
+static dsm_segment *
+create_message(SpotifyDurableTask task, const char *account)
+{
+	dsm_segment *segment = dsm_create(sizeof(SpotifyDurableMessage), 0);
+	SpotifyDurableMessage *message = dsm_segment_address(segment);
+
+	memset(message, 0, sizeof(*message));
+	message->task = task;
+	message->database_id = MyDatabaseId;
+	message->user_id = GetUserId();
+	spotify_settings_save(&message->settings);
+	strlcpy(message->account, account, sizeof(message->account));
+	return segment;
+}
+
+/* Has a worker do the task; raises its error if there was one. */
+static void
+run_worker(dsm_segment *segment)
+{
+	BackgroundWorkerHandle *handle = start_worker(segment);
+
+	if (WaitForBackgroundWorkerShutdown(handle) == BGWH_POSTMASTER_DIED)
+		proc_exit(1);
+	check_result(dsm_segment_address(segment));
+}
+
+/* What the worker sent counts, whether it succeeded or not. */
+static void
+add_traffic(SpotifyTraffic *sum, const SpotifyTraffic *traffic)
+{
+	sum->requests += traffic->requests;
+	sum->retries += traffic->retries;
+	sum->bytes_received += traffic->bytes_received;
+	sum->limited_until = Max(sum->limited_until, traffic->limited_until);
+}
+
+SpotifyAccessToken
+spotify_durable_token(const char *account, SpotifyTokenNeed need,
+					  const char *refused, SpotifyTraffic *traffic)
+{
+	SpotifyAccessToken result;
+	dsm_segment *segment = create_message(SPOTIFY_DURABLE_TOKEN, account);
+	SpotifyDurableMessage *message = dsm_segment_address(segment);
+
+	message->need = need;
+	if (refused != NULL)
+		strlcpy(message->refused, refused, sizeof(message->refused));
+
+	spotify_lock_wait(account, SPOTIFY_LOCK_TOKEN_QUEUE);
+	PG_TRY();
+	{
+		run_worker(segment);
+	}
+	PG_FINALLY();
+	{
+		add_traffic(traffic, &message->traffic);
+	}
+	PG_END_TRY();
+	spotify_lock_release(account, SPOTIFY_LOCK_TOKEN_QUEUE);
+
+	result.token = pstrdup(message->token);
+	result.expires_at = message->expires_at;
+	explicit_bzero(message->token, sizeof(message->token));
+	dsm_detach(segment);
+	return result;
+}
+
+static void
+copy_record(SpotifyDurableMessage *message, const SpotifyRunRecord *record)
+{
+	message->has_record = true;
+	message->record = *record;
+	strlcpy(message->collection, record->collection,
+			sizeof(message->collection));
+	strlcpy(message->mode, record->mode, sizeof(message->mode));
+	strlcpy(message->status, record->status, sizeof(message->status));
+	if (record->error_code != NULL)
+		strlcpy(message->error_code, record->error_code,
+				sizeof(message->error_code));
+	if (record->error_message != NULL)
+		strlcpy(message->error_message, record->error_message,
+				sizeof(message->error_message));
+}
+
+void
+spotify_durable_record(const char *account, const SpotifyRunRecord *record,
+					   TimestampTz retry_after)
+{
+	dsm_segment *segment = create_message(SPOTIFY_DURABLE_RECORD, account);
+	SpotifyDurableMessage *message = dsm_segment_address(segment);
+
+	if (record != NULL)
+		copy_record(message, record);
+	message->retry_after = retry_after;
+	run_worker(segment);
+	dsm_detach(segment);
+}

@@ -1,0 +1,52 @@
+/*
+ * durable.h
+ *		Work in a transaction of its own, which survives the caller's.
+ *
+ * A refresh token that Spotify replaced, a quota that is used up, and a run
+ * that failed must be kept although the caller rolls back, is cancelled or
+ * is killed.  So a background worker does these: it finds out first whether
+ * it will be able to write, spends the token, stores what it got, commits, and
+ * then hands the result over.
+ */
+#ifndef SPOTIFY_DURABLE_H
+#define SPOTIFY_DURABLE_H
+
+#include "datatype/timestamp.h"
+
+#include "spotify/exchange.h"
+#include "store/run_log.h"
+
+typedef enum SpotifyTokenNeed
+{
+	SPOTIFY_TOKEN_THAT_LASTS, /* the stored one if it lasts for a minute */
+	SPOTIFY_TOKEN_OTHER_THAN, /* not the one that Spotify just refused */
+	SPOTIFY_TOKEN_NEW		  /* from Spotify in any case: the user asks */
+} SpotifyTokenNeed;
+
+typedef struct SpotifyAccessToken
+{
+	char *token; /* secret */
+	TimestampTz expires_at;
+} SpotifyAccessToken;
+
+/*
+ * An access token for an account, in the current memory context.  refused is
+ * for SPOTIFY_TOKEN_OTHER_THAN, and else NULL.  Of many sessions that need
+ * one, one asks Spotify and the others get the same.  Raises an error, before
+ * anything is sent, if a new token could not be stored.
+ */
+extern SpotifyAccessToken spotify_durable_token(const char *account,
+												SpotifyTokenNeed need,
+												const char *refused,
+												SpotifyTraffic *traffic);
+
+/*
+ * Writes the row of a run, and no request before retry_after for all accounts
+ * of the account's client id; 0 leaves that as it is, a NULL record writes no
+ * row.
+ */
+extern void spotify_durable_record(const char *account,
+								   const SpotifyRunRecord *record,
+								   TimestampTz retry_after);
+
+#endif /* SPOTIFY_DURABLE_H */

@@ -1,0 +1,61 @@
+/*
+ * durable_message.h
+ *		What a caller and its background worker tell each other.
+ *
+ * Lies in shared memory, so that it holds no pointers.  The caller fills the
+ * task before it starts the worker, and reads the result when the worker has
+ * ended.  A caller that is gone leaves the worker undisturbed.
+ */
+#ifndef SPOTIFY_DURABLE_MESSAGE_H
+#define SPOTIFY_DURABLE_MESSAGE_H
+
+#include "settings.h"
+#include "spotify/model.h"
+#include "store/run_log.h"
+#include "sync/durable.h"
+
+#define SPOTIFY_MAX_ACCOUNT_LENGTH 200
+
+typedef enum SpotifyDurableTask
+{
+	SPOTIFY_DURABLE_TOKEN,
+	SPOTIFY_DURABLE_RECORD
+} SpotifyDurableTask;
+
+/* An error, shortened where it must be. */
+typedef struct SpotifyDurableError
+{
+	int sqlstate; /* 0: there was none */
+	char message[512];
+	char detail[1024];
+	char hint[1024];
+} SpotifyDurableError;
+
+typedef struct SpotifyDurableMessage
+{
+	/* the task */
+	SpotifyDurableTask task;
+	Oid database_id;
+	Oid user_id; /* whose rights the worker takes */
+	SpotifySettingsImage settings;
+	char account[SPOTIFY_MAX_ACCOUNT_LENGTH + 1];
+	SpotifyTokenNeed need;
+	char refused[SPOTIFY_MAX_TOKEN_LENGTH + 1];
+	bool has_record;
+	SpotifyRunRecord record; /* its strings are those below */
+	char collection[64];
+	char mode[16];
+	char status[16];
+	char error_code[6];
+	char error_message[1024];
+	TimestampTz retry_after;
+
+	/* the result */
+	bool is_done; /* the worker came to an end by itself */
+	SpotifyDurableError error;
+	char token[SPOTIFY_MAX_TOKEN_LENGTH + 1];
+	TimestampTz expires_at;
+	SpotifyTraffic traffic;
+} SpotifyDurableMessage;
+
+#endif /* SPOTIFY_DURABLE_MESSAGE_H */

@@ -1,0 +1,175 @@
+/*
+ * durable_worker.c
+ *		Work in a transaction of its own: the background worker's side.
+ *
+ * Connects to the caller's database, takes the rights of the tables' owner and
+ * the caller's settings, does the task, and leaves the result, or the error,
+ * in the message.  Nobody may be waiting for it any more.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "postmaster/bgworker.h"
+#include "storage/dsm.h"
+#include "storage/ipc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+
+#include "store/accounts.h"
+#include "sync/durable_message.h"
+#include "sync/token_keeper.h"
+
+/*
+ * Longest wait for a row that somebody else has locked.  Whoever waits for the
+ * worker may be the one who holds the lock, which the server cannot see.
+ */
+#define LOCK_TIMEOUT "2s"
+
+extern PGDLLEXPORT void spotify_durable_worker_main(Datum handle);
+
+static void
+set_option(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION);
+}
+
+/* What a role or the database has set must not stand in the way. */
+static void
+set_options(const SpotifyDurableMessage *message)
+{
+	set_option("search_path", "pg_catalog, pg_temp");
+	set_option("default_transaction_read_only", "off");
+	set_option("default_transaction_isolation", "read committed");
+	set_option("default_transaction_deferrable", "off");
+	set_option("synchronous_commit", "on");
+	set_option("lock_timeout", LOCK_TIMEOUT);
+	set_option("statement_timeout", "0");
+	spotify_settings_restore(&message->settings);
+}
+
+static void
+do_token_task(SpotifyDurableMessage *message)
+{
+	SpotifyAccessToken token = spotify_token_keeper_get(
+		message->account, message->need, message->refused, &message->traffic);
+
+	strlcpy(message->token, token.token, sizeof(message->token));
+	message->expires_at = token.expires_at;
+}
+
+/* The record's strings are in the message: a pointer means nothing here. */
+static void
+write_record(SpotifyDurableMessage *message)
+{
+	SpotifyRunRecord *record = &message->record;
+
+	record->account = message->account;
+	record->collection = message->collection;
+	record->mode = message->mode;
+	record->status = message->status;
+	record->error_code =
+		message->error_code[0] != '\0' ? message->error_code : NULL;
+	record->error_message =
+		message->error_message[0] != '\0' ? message->error_message : NULL;
+	(void) spotify_run_log_write(record);
+}
+
+static void
+do_record_task(SpotifyDurableMessage *message)
+{
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (message->retry_after != 0)
+		spotify_accounts_set_retry_after(message->account,
+										 message->retry_after);
+	if (message->has_record)
+		write_record(message);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+static void
+do_task(SpotifyDurableMessage *message)
+{
+	switch (message->task)
+	{
+		case SPOTIFY_DURABLE_TOKEN:
+			do_token_task(message);
+			break;
+		case SPOTIFY_DURABLE_RECORD:
+			do_record_task(message);
+			break;
+	}
+}
+
+static void
+copy_text(char *target, const char *text, size_t size)
+{
+	if (text != NULL)
+		strlcpy(target, text, size);
+}
+
+/* Leaves the error to the caller; the log has it from there, if at all. */
+static void
+keep_error(SpotifyDurableMessage *message, MemoryContext context)
+{
+	ErrorData *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	message->error.sqlstate = error->sqlerrcode;
+	copy_text(message->error.message, error->message,
+			  sizeof(message->error.message));
+	copy_text(message->error.detail, error->detail,
+			  sizeof(message->error.detail));
+	copy_text(message->error.hint, error->hint, sizeof(message->error.hint));
+	AbortCurrentTransaction();
+}
+
+/* Entered by name: see start_worker in durable.c. */
+void
+spotify_durable_worker_main(Datum handle)
+{
+	ResourceOwner owner;
+	dsm_segment *segment;
+	SpotifyDurableMessage *message;
+	MemoryContext context;
+
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+
+	owner = ResourceOwnerCreate(NULL, "spotify_etl worker");
+	CurrentResourceOwner = owner;
+	segment = dsm_attach(DatumGetUInt32(handle));
+	if (segment == NULL)
+		proc_exit(0); /* the caller is gone; nothing was begun */
+	dsm_pin_mapping(segment);
+	message = dsm_segment_address(segment);
+
+	BackgroundWorkerInitializeConnectionByOid(message->database_id, InvalidOid,
+											  0);
+	SetUserIdAndSecContext(message->user_id, SECURITY_LOCAL_USERID_CHANGE);
+	set_options(message);
+
+	context = AllocSetContextCreate(TopMemoryContext, "spotify_etl worker",
+									ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner; /* connecting ran a transaction */
+	PG_TRY();
+	{
+		do_task(message);
+	}
+	PG_CATCH();
+	{
+		keep_error(message, context);
+	}
+	PG_END_TRY();
+	message->is_done = true;
+	proc_exit(0);
+}

@@ -1,0 +1,29 @@
+/*
+ * lock.h
+ *		Locks of our own, which no user's advisory lock can collide with.
+ *
+ * Heavyweight locks: pg_locks shows them, they end with their owner, and
+ * waiting for one can be cancelled.
+ */
+#ifndef SPOTIFY_LOCK_H
+#define SPOTIFY_LOCK_H
+
+/* What a name locks is a matter of convention: these, or a collection. */
+#define SPOTIFY_LOCK_TOKEN		 "token"
+#define SPOTIFY_LOCK_TOKEN_QUEUE "token queue"
+
+/*
+ * Takes the lock until the end of the transaction, if nobody else has it.
+ * Returns false if somebody does.
+ */
+extern bool spotify_lock_try(const char *account, const char *name);
+
+/* Waits for the lock, until the end of the transaction or its release. */
+extern void spotify_lock_wait(const char *account, const char *name);
+
+extern void spotify_lock_release(const char *account, const char *name);
+
+/* Waits for the lock, until the end of the process. */
+extern void spotify_lock_wait_session(const char *account, const char *name);
+
+#endif /* SPOTIFY_LOCK_H */

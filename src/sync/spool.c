@@ -1,0 +1,156 @@
+/*
+ * spool.c
+ *		A new refresh token on its way from Spotify's answer to the table.
+ *
+ * The file is one of the data directory, readable by the server's user alone,
+ * like the table that its content goes to.  Its name has the database and a
+ * hash of the account, so that any account name makes a file name.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/file_perm.h"
+#include "common/hashfn.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+#include "spotify/model.h"
+#include "sync/spool.h"
+
+#define SPOOL_FOLDER "pg_spotify_etl"
+
+/* Three texts with a line end each, and a number. */
+#define MAX_FILE_SIZE (2 * SPOTIFY_MAX_TOKEN_LENGTH + 256)
+
+static char *
+file_path(const char *account)
+{
+	uint64 hash = hash_bytes_extended((const unsigned char *) account,
+									  strlen(account), 0);
+
+	return psprintf(SPOOL_FOLDER "/%u_" UINT64_FORMAT, MyDatabaseId, hash);
+}
+
+static void
+report_file_error(const char *path)
+{
+	ereport(
+		ERROR,
+		(errcode_for_file_access(),
+		 errmsg("could not write file \"%s\": %m", path),
+		 errhint(
+			 "A new refresh token is kept there for a moment; nothing is asked of Spotify while that is not possible.")));
+}
+
+void
+spotify_spool_check(void)
+{
+	if (MakePGDirectory(SPOOL_FOLDER) != 0 && errno != EEXIST)
+		report_file_error(SPOOL_FOLDER);
+	if (access(SPOOL_FOLDER, W_OK | X_OK) != 0)
+		report_file_error(SPOOL_FOLDER);
+}
+
+void
+spotify_spool_write(const char *account, const SpotifySpooledGrant *grant)
+{
+	char *path = file_path(account);
+	char *temporary = psprintf("%s.tmp", path);
+	char *content =
+		psprintf("%s\n%s\n%s\n" INT64_FORMAT "\n",
+				 grant->old_refresh_token_hash, grant->refresh_token,
+				 grant->access_token, (int64) grant->access_token_expires_at);
+	size_t length = strlen(content);
+	int fd = BasicOpenFile(temporary, O_CREAT | O_TRUNC | O_WRONLY | PG_BINARY);
+
+	if (fd < 0)
+		report_file_error(temporary);
+	if (write(fd, content, length) != (ssize_t) length || pg_fsync(fd) != 0 ||
+		close(fd) != 0)
+		report_file_error(temporary);
+	explicit_bzero(content, length);
+	if (durable_rename(temporary, path, LOG) != 0)
+		report_file_error(path);
+}
+
+/* The next line, without its end; NULL if there is none. */
+static char *
+take_line(char **rest)
+{
+	char *line = *rest;
+	char *end = strchr(line, '\n');
+
+	if (end == NULL)
+		return NULL;
+	*end = '\0';
+	*rest = end + 1;
+	return line;
+}
+
+static SpotifySpooledGrant *
+parse_content(char *content)
+{
+	SpotifySpooledGrant *grant = palloc0(sizeof(SpotifySpooledGrant));
+	char *expires_at;
+
+	grant->old_refresh_token_hash = take_line(&content);
+	if (grant->old_refresh_token_hash == NULL)
+		return NULL;
+	grant->refresh_token = take_line(&content);
+	if (grant->refresh_token == NULL)
+		return NULL;
+	grant->access_token = take_line(&content);
+	if (grant->access_token == NULL)
+		return NULL;
+	expires_at = take_line(&content);
+	if (expires_at == NULL)
+		return NULL;
+	grant->access_token_expires_at = strtoll(expires_at, NULL, 10);
+	return grant;
+}
+
+SpotifySpooledGrant *
+spotify_spool_read(const char *account)
+{
+	char *path = file_path(account);
+	char *content = palloc0(MAX_FILE_SIZE + 1);
+	int fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
+	ssize_t length;
+
+	if (fd < 0)
+	{
+		if (errno == ENOENT)
+			return NULL;
+		ereport(ERROR, (errcode_for_file_access(),
+						errmsg("could not open file \"%s\": %m", path)));
+	}
+	length = read(fd, content, MAX_FILE_SIZE);
+	if (length < 0)
+		ereport(ERROR, (errcode_for_file_access(),
+						errmsg("could not read file \"%s\": %m", path)));
+	CloseTransientFile(fd);
+	return parse_content(content);
+}
+
+void
+spotify_spool_remove(const char *account)
+{
+	(void) durable_unlink(file_path(account), LOG);
+}
+
+char *
+spotify_spool_hash(const char *refresh_token)
+{
+	Datum digest = DirectFunctionCall1(
+		sha256_bytea, PointerGetDatum(cstring_to_text(refresh_token)));
+	Datum encoded =
+		DirectFunctionCall2(binary_encode, digest, CStringGetTextDatum("hex"));
+
+	return TextDatumGetCString(encoded);
+}

@@ -1,0 +1,42 @@
+/*
+ * spool.h
+ *		A new refresh token on its way from Spotify's answer to the table.
+ *
+ * When a backend is killed, the server ends all its processes at once, and
+ * none may write to shared memory any more.  A token that was replaced in that
+ * moment would be lost.  So it goes to a file in the data directory first,
+ * and the next one who needs a token brings it to the table.
+ */
+#ifndef SPOTIFY_SPOOL_H
+#define SPOTIFY_SPOOL_H
+
+#include "datatype/timestamp.h"
+
+/* The strings are palloc'd when read. */
+typedef struct SpotifySpooledGrant
+{
+	char *old_refresh_token_hash; /* SHA-256, in hexadecimal */
+	char *refresh_token;
+	char *access_token;
+	TimestampTz access_token_expires_at;
+} SpotifySpooledGrant;
+
+/*
+ * Writes the file so that it outlasts a crash.  Raises an error if that is not
+ * possible.  Allocates no shared memory and takes no lock.
+ */
+extern void spotify_spool_write(const char *account,
+								const SpotifySpooledGrant *grant);
+
+/* Whether the file can be written, without writing it; else raises an error. */
+extern void spotify_spool_check(void);
+
+/* The file's content in the current memory context; NULL if there is none. */
+extern SpotifySpooledGrant *spotify_spool_read(const char *account);
+
+extern void spotify_spool_remove(const char *account);
+
+/* What tells one refresh token from another without giving it away. */
+extern char *spotify_spool_hash(const char *refresh_token);
+
+#endif /* SPOTIFY_SPOOL_H */

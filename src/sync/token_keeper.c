@@ -1,0 +1,324 @@
+/*
+ * token_keeper.c
+ *		The tokens of an account, kept by a worker in transactions of its own.
+ *
+ * The order of things, so that no refresh token is ever lost:
+ *
+ *	1. Take the account's token lock: one refresh at a time.
+ *	2. Bring in what an earlier worker left in the spool when it was stopped.
+ *	3. Read the tokens and lock their rows for a moment, which shows that they
+ *	   can be written.  If a token is there that will do, this is the end.
+ *	4. Send the refresh token, spool the answer, store it, commit, empty the
+ *	   spool.  Signals that would end the process are held off meanwhile.
+ *
+ * What is stored is compared before it is replaced: a new authorization that
+ * came in between is never overwritten.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "spotify/failure.h"
+#include "spotify/token.h"
+#include "store/accounts.h"
+#include "store/credentials.h"
+#include "store/spi.h"
+#include "sync/lock.h"
+#include "sync/spool.h"
+#include "sync/token_keeper.h"
+
+/* An access token that ends sooner is not used any more. */
+#define REMAINING_LIFE (60 * USECS_PER_SEC)
+
+/* How often a refusal may be answered by a token that came in between. */
+#define MAX_ATTEMPTS 3
+
+typedef struct TokenKeeper
+{
+	const char *name;
+	SpotifyTokenNeed need;
+	const char *refused;
+	SpotifyTraffic *traffic;
+	MemoryContext context; /* these two outlive the transactions */
+	ResourceOwner owner;
+	SpotifyAccount *account;
+	SpotifyCredentials *credentials;
+	char *refresh_token_hash; /* of the stored one; NULL if there is none */
+} TokenKeeper;
+
+/* Transactions leave memory context and resource owner as they found them. */
+
+static void
+begin_transaction(TokenKeeper *keeper)
+{
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(keeper->context);
+}
+
+static void
+end_transaction(TokenKeeper *keeper)
+{
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(keeper->context);
+	CurrentResourceOwner = keeper->owner;
+}
+
+static void
+check_retry_after(const SpotifyAccount *account)
+{
+	TimestampTz retry_after;
+
+	if (!account->retry_after.is_known)
+		return;
+	retry_after = spotify_time_to_server(account->retry_after);
+	if (retry_after > GetCurrentTimestamp())
+		spotify_failure_report_limit(retry_after, false);
+}
+
+static void
+report_not_visible(const char *account)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		 errmsg("account \"%s\" is not committed yet", account),
+		 errdetail(
+			 "New tokens are stored by a transaction of their own, which does not see the account; nothing was sent to Spotify."),
+		 errhint("Commit the transaction that created the account first.")));
+}
+
+static void
+report_not_authorized(const char *account)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+		 errmsg("account \"%s\" is not authorized at Spotify", account),
+		 errdetail(
+			 "No refresh token is stored for it. A dump does not hold any."),
+		 errhint("%s", SPOTIFY_HINT_AUTHORIZE)));
+}
+
+static void
+report_needs_authorization(const char *account, const SpotifyErrorBody *refusal)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+		 errmsg("the authorization of account \"%s\" has ended", account),
+		 refusal != NULL
+			 ? errdetail("Spotify refused the refresh token: %s.",
+						 refusal->message[0] != '\0' ? refusal->message
+													 : refusal->code)
+			 : errdetail(
+				   "Spotify refused the refresh token before; it was not sent again."),
+		 errhint("%s", SPOTIFY_HINT_AUTHORIZE)));
+}
+
+static void
+load_credentials(TokenKeeper *keeper)
+{
+	keeper->credentials = spotify_credentials_load(keeper->name);
+	keeper->refresh_token_hash =
+		keeper->credentials->refresh_token != NULL
+			? spotify_spool_hash(keeper->credentials->refresh_token)
+			: NULL;
+}
+
+/*
+ * Brings in what an earlier worker could not store any more, unless the
+ * account was authorized anew since.
+ */
+static void
+bring_in(TokenKeeper *keeper, const SpotifySpooledGrant *spooled)
+{
+	if (keeper->refresh_token_hash != NULL &&
+		strcmp(keeper->refresh_token_hash, spooled->old_refresh_token_hash) ==
+			0)
+	{
+		spotify_credentials_set_tokens(
+			keeper->name, spooled->access_token,
+			spotify_time_from_server(spooled->access_token_expires_at),
+			spooled->refresh_token, keeper->credentials->refresh_token);
+		load_credentials(keeper);
+	}
+}
+
+/*
+ * Reads what is stored, with locks on the rows that will be written: a short
+ * lock_timeout makes somebody else's lock an error here, where it is harmless.
+ */
+static void
+read_account(TokenKeeper *keeper)
+{
+	SpotifySpooledGrant *spooled;
+
+	begin_transaction(keeper);
+	spotify_accounts_lock(keeper->name);
+	keeper->account = spotify_accounts_find(keeper->name);
+	if (keeper->account == NULL)
+		report_not_visible(keeper->name);
+	load_credentials(keeper);
+	spooled = spotify_spool_read(keeper->name);
+	if (spooled != NULL)
+		bring_in(keeper, spooled);
+	end_transaction(keeper);
+	if (spooled != NULL)
+		spotify_spool_remove(keeper->name);
+
+	check_retry_after(keeper->account);
+	if (keeper->credentials->refresh_token == NULL)
+		report_not_authorized(keeper->name);
+	if (keeper->account->needs_authorization &&
+		keeper->need != SPOTIFY_TOKEN_NEW)
+		report_needs_authorization(keeper->name, NULL);
+}
+
+/* Whether the stored access token will do. */
+static bool
+is_token_good(const TokenKeeper *keeper)
+{
+	const SpotifyCredentials *stored = keeper->credentials;
+
+	if (keeper->need == SPOTIFY_TOKEN_NEW || stored->access_token == NULL ||
+		!stored->access_token_expires_at.is_known ||
+		spotify_time_to_server(stored->access_token_expires_at) <
+			GetCurrentTimestamp() + REMAINING_LIFE)
+		return false;
+	return keeper->need != SPOTIFY_TOKEN_OTHER_THAN ||
+		   strcmp(stored->access_token, keeper->refused) != 0;
+}
+
+static void
+spool_grant(const TokenKeeper *keeper, const SpotifyGrant *grant)
+{
+	SpotifySpooledGrant spooled = { .old_refresh_token_hash =
+										keeper->refresh_token_hash,
+									.refresh_token = grant->refresh_token,
+									.access_token = grant->access_token,
+									.access_token_expires_at =
+										grant->access_token_expires_at };
+
+	if (grant->refresh_token != NULL)
+		spotify_spool_write(keeper->name, &spooled);
+}
+
+/* Stores a grant, unless a new authorization came in between. */
+static void
+store_grant(TokenKeeper *keeper, const SpotifyGrant *grant)
+{
+	begin_transaction(keeper);
+	if (spotify_credentials_set_tokens(
+			keeper->name, grant->access_token,
+			spotify_time_from_server(grant->access_token_expires_at),
+			grant->refresh_token, keeper->credentials->refresh_token))
+		spotify_accounts_confirm(keeper->name, grant->scope);
+	end_transaction(keeper);
+	if (grant->refresh_token != NULL)
+		spotify_spool_remove(keeper->name);
+}
+
+/*
+ * Sends the refresh token and stores what comes back.  Returns false if it was
+ * refused.  The server's quick end (SIGQUIT) is held off from before the token
+ * is spent until the answer is in the spool, everything else until it is in
+ * the table.
+ */
+static bool
+refresh(TokenKeeper *keeper, SpotifyErrorBody *refusal)
+{
+	SpotifyTokenClient client = { .client_id = keeper->account->client_id,
+								  .client_secret =
+									  keeper->credentials->client_secret };
+	SpotifyGrant grant = { 0 };
+	sigset_t quit;
+	bool is_granted;
+
+	sigemptyset(&quit);
+	sigaddset(&quit, SIGQUIT);
+	spotify_spool_check();
+
+	HOLD_INTERRUPTS();
+	sigprocmask(SIG_BLOCK, &quit, NULL);
+	PG_TRY();
+	{
+		is_granted =
+			spotify_token_refresh(&client, keeper->credentials->refresh_token,
+								  keeper->traffic, &grant, refusal);
+		if (is_granted)
+			spool_grant(keeper, &grant);
+	}
+	PG_FINALLY();
+	{
+		sigprocmask(SIG_UNBLOCK, &quit, NULL);
+	}
+	PG_END_TRY();
+	if (is_granted)
+		store_grant(keeper, &grant);
+	RESUME_INTERRUPTS();
+	return is_granted;
+}
+
+/*
+ * After a refusal: whether another refresh token is stored by now, which may
+ * be good.  If not, the account is marked.
+ */
+static bool
+accept_refusal(TokenKeeper *keeper)
+{
+	char *refused = keeper->credentials->refresh_token;
+	bool is_other;
+
+	begin_transaction(keeper);
+	load_credentials(keeper);
+	is_other = keeper->credentials->refresh_token != NULL &&
+			   strcmp(keeper->credentials->refresh_token, refused) != 0;
+	if (!is_other)
+		spotify_accounts_set_needs_authorization(keeper->name);
+	end_transaction(keeper);
+	return !is_other;
+}
+
+SpotifyAccessToken
+spotify_token_keeper_get(const char *account, SpotifyTokenNeed need,
+						 const char *refused, SpotifyTraffic *traffic)
+{
+	TokenKeeper keeper = { .name = account,
+						   .need = need,
+						   .refused = refused,
+						   .traffic = traffic,
+						   .context = CurrentMemoryContext,
+						   .owner = CurrentResourceOwner };
+	SpotifyErrorBody refusal;
+	SpotifyAccessToken result;
+
+	spotify_lock_wait_session(account, SPOTIFY_LOCK_TOKEN);
+	for (int attempt = 1;; attempt++)
+	{
+		read_account(&keeper);
+		if (is_token_good(&keeper))
+			break;
+		if (refresh(&keeper, &refusal))
+		{
+			/* None, if a new authorization came in between. */
+			read_account(&keeper);
+			if (keeper.credentials->access_token != NULL)
+				break;
+		}
+		else if (accept_refusal(&keeper) || attempt == MAX_ATTEMPTS)
+			report_needs_authorization(account, &refusal);
+	}
+	result.token = keeper.credentials->access_token;
+	result.expires_at =
+		spotify_time_to_server(keeper.credentials->access_token_expires_at);
+	return result;
+}

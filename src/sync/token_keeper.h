@@ -1,0 +1,19 @@
+/*
+ * token_keeper.h
+ *		The tokens of an account, kept by a worker in transactions of its own.
+ */
+#ifndef SPOTIFY_TOKEN_KEEPER_H
+#define SPOTIFY_TOKEN_KEEPER_H
+
+#include "sync/durable.h"
+
+/*
+ * See spotify_durable_token.  Must not be called inside a transaction: it
+ * makes its own.
+ */
+extern SpotifyAccessToken spotify_token_keeper_get(const char *account,
+												   SpotifyTokenNeed need,
+												   const char *refused,
+												   SpotifyTraffic *traffic);
+
+#endif /* SPOTIFY_TOKEN_KEEPER_H */

@@ -59,6 +59,7 @@ OBJS = \
 	src/store/credentials.o \
 	src/store/liked.o \
 	src/store/run_log.o \
+	src/store/scan_progress.o \
 	src/store/spi.o \
 	$(PLAIN_OBJS)
 

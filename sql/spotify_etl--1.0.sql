@@ -375,6 +375,29 @@ COMMENT ON COLUMN spotify.liked_events.event IS
 COMMENT ON COLUMN spotify.liked_events.occurred_at IS 'when the sync found out';
 COMMENT ON COLUMN spotify.liked_events.run_id IS 'the run that found out';
 
+-- A scan in progress: the next run goes on with it.
+CREATE TABLE spotify.scan_progress (
+    account text COLLATE "C" NOT NULL,
+    collection text NOT NULL,
+    total integer NOT NULL,
+    item_ids text[] NOT NULL,
+    added_at timestamp with time zone[] NOT NULL,
+    CONSTRAINT scan_progress_pkey PRIMARY KEY (account, collection),
+    CONSTRAINT scan_progress_account_fkey FOREIGN KEY (account)
+        REFERENCES spotify.accounts
+);
+
+COMMENT ON TABLE spotify.scan_progress IS
+    'full scans that a rate limit cut: the next run goes on from there';
+COMMENT ON COLUMN spotify.scan_progress.account IS 'account that is scanned';
+COMMENT ON COLUMN spotify.scan_progress.collection IS 'what is scanned: liked';
+COMMENT ON COLUMN spotify.scan_progress.total IS
+    'how many entries there were when the scan began';
+COMMENT ON COLUMN spotify.scan_progress.item_ids IS
+    'ids of the entries that were read, in order; null for one without identity';
+COMMENT ON COLUMN spotify.scan_progress.added_at IS
+    'when each of them was liked';
+
 /* ------------------------------------------------------------------ */
 /* Plays                                                              */
 /* ------------------------------------------------------------------ */
@@ -660,5 +683,6 @@ SELECT pg_catalog.pg_extension_config_dump('spotify.sync_runs_run_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('spotify.quality_checks', '');
 SELECT pg_catalog.pg_extension_config_dump('spotify.liked_tracks', '');
 SELECT pg_catalog.pg_extension_config_dump('spotify.liked_events', '');
+SELECT pg_catalog.pg_extension_config_dump('spotify.scan_progress', '');
 SELECT pg_catalog.pg_extension_config_dump('spotify.plays', '');
 SELECT pg_catalog.pg_extension_config_dump('spotify.play_gaps', '');

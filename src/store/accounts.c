@@ -75,6 +75,7 @@ static const char SET_RETRY_AFTER[] =
 
 /* In this order, because of the foreign keys; quality checks go with runs. */
 static const char *const FORGET[] = {
+	"DELETE FROM spotify.scan_progress WHERE account = $1",
 	"DELETE FROM spotify.liked_events WHERE account = $1",
 	"DELETE FROM spotify.liked_tracks WHERE account = $1",
 	"DELETE FROM spotify.plays WHERE account = $1",

@@ -1,6 +1,6 @@
 /*
  * saved_item.h
- *		A row of a saved list and how it changes, as plain structs.
+ *		A saved list as it is stored, as it was read, and how it changes.
  *
  * Plain C.  Shared by the store, which loads rows and writes changes, and the
  * planning above it, which finds the changes.
@@ -17,6 +17,15 @@ typedef struct SpotifySavedItem
 	SpotifyTimestamp added_at;
 	bool is_active;
 } SpotifySavedItem;
+
+/* One position of a list as Spotify shows it. */
+typedef struct SpotifyScanEntry
+{
+	bool is_received;
+	bool is_repeated; /* its id stands at another position too */
+	const char *id;	  /* NULL: without identity */
+	SpotifyTimestamp added_at;
+} SpotifyScanEntry;
 
 typedef enum SpotifySavedChangeKind
 {

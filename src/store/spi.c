@@ -174,6 +174,15 @@ spotify_spi_bool(uint64 row, int column)
 	return !is_null && DatumGetBool(value);
 }
 
+int32
+spotify_spi_int4(uint64 row, int column)
+{
+	bool is_null;
+	Datum value = get_field(row, column, &is_null);
+
+	return is_null ? 0 : DatumGetInt32(value);
+}
+
 int64
 spotify_spi_int8(uint64 row, int column)
 {

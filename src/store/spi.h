@@ -58,6 +58,7 @@ extern uint64 spotify_spi_run(const char *statement,
 extern char *spotify_spi_text(uint64 row, int column, MemoryContext context);
 extern SpotifyTimestamp spotify_spi_timestamp(uint64 row, int column);
 extern bool spotify_spi_bool(uint64 row, int column);
+extern int32 spotify_spi_int4(uint64 row, int column);
 extern int64 spotify_spi_int8(uint64 row, int column);
 
 #endif /* SPOTIFY_SPI_H */

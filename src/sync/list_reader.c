@@ -9,6 +9,7 @@
  *
  * - an odd page is asked for again, a few times;
  * - a pass in which the list moved is given up and done again;
+ * - a pass that a rate limit cuts is kept, and a later run goes on from there;
  * - the last pass is read to its end in any case, for what it adds.
  *
  * https://github.com/spotify/web-api/issues/1327 (total changes),
@@ -38,7 +39,7 @@
 typedef enum PagePurpose
 {
 	PAGE_OF_PASS, /* to be added to the scan */
-	PAGE_CHECK	  /* the first page again, to be compared */
+	PAGE_CHECK	  /* one that is in it, to be compared */
 } PagePurpose;
 
 /* A page that is asked for: the tag of its request. */
@@ -54,6 +55,7 @@ typedef struct ListReader
 	const SpotifyCollection *collection;
 	SpotifyClient *client;
 	SpotifyListReading *reading;
+	const SpotifyScanProgress *progress; /* NULL once it was used */
 	bool is_last_pass;
 
 	/* of the page at hand: malloc'd, released with the memory context */
@@ -65,7 +67,7 @@ typedef struct ListReader
 	int next_offset;
 	int barren_pages; /* in a row */
 	bool is_given_up;
-	bool is_same_first_page;
+	bool is_check_passed;
 } ListReader;
 
 static void
@@ -100,7 +102,22 @@ ask_for_page(ListReader *reader, PagePurpose purpose, int offset, int rereads)
 	reader->under_way++;
 }
 
-/* Waits for a page and decodes it into reader->page. */
+/* Whether a rate limit refused a page that the reading can do without. */
+static bool
+is_cut(ListReader *reader, const SpotifyExchange *exchange)
+{
+	if (exchange->decision.verdict != SPOTIFY_RETRY_LIMITED ||
+		reader->reading->scan.received == 0)
+		return false;
+	reader->reading->is_cut = true;
+	reader->is_given_up = true;
+	return true;
+}
+
+/*
+ * Waits for a page and decodes it into reader->page.  NULL if there is none,
+ * because a rate limit cut the reading.
+ */
 static PageRequest *
 receive_page(ListReader *reader)
 {
@@ -110,6 +127,8 @@ receive_page(ListReader *reader)
 	SpotifyDecodeResult result;
 
 	reader->under_way--;
+	if (is_cut(reader, exchange))
+		return NULL;
 	if (!spotify_client_succeeded(exchange))
 		spotify_failure_report(exchange);
 	result = reader->collection->decode_page(
@@ -125,7 +144,7 @@ keep_page(ListReader *reader, int offset)
 {
 	SpotifyListReading *reading = reader->reading;
 	bool fits = spotify_scan_page_fits(&reading->scan, &reader->page, offset);
-	int count_before = reading->scan.count;
+	int distinct_before = reading->scan.distinct;
 
 	if (!spotify_scan_add_page(&reading->scan, &reader->page, offset))
 		spotify_report_out_of_memory();
@@ -136,7 +155,7 @@ keep_page(ListReader *reader, int offset)
 									  &reader->page.entries[i].track);
 	}
 
-	if (fits || reading->scan.count > count_before)
+	if (fits || reading->scan.distinct > distinct_before)
 		reader->barren_pages = 0;
 	else
 		reader->barren_pages++;
@@ -157,42 +176,115 @@ handle_odd_page(ListReader *reader, const PageRequest *request)
 		reader->is_given_up = true;
 }
 
+/* A page that the scan has already, to be compared with that. */
+static void
+handle_check(ListReader *reader, const PageRequest *request)
+{
+	const SpotifyScan *scan = &reader->reading->scan;
+
+	reader->is_check_passed =
+		spotify_scan_has_page(scan, &reader->page, request->offset);
+	if (!reader->is_check_passed && request->rereads < MAX_REREADS &&
+		!spotify_scan_page_fits(scan, &reader->page, request->offset))
+		ask_for_page(reader, PAGE_CHECK, request->offset, request->rereads + 1);
+}
+
 static void
 handle_page(ListReader *reader, const PageRequest *request)
 {
-	SpotifyScan *scan = &reader->reading->scan;
-
 	if (request->purpose == PAGE_CHECK)
-		reader->is_same_first_page =
-			spotify_scan_first_page_is(scan, &reader->page);
-	else if (spotify_scan_page_fits(scan, &reader->page, request->offset))
+		handle_check(reader, request);
+	else if (spotify_scan_page_fits(&reader->reading->scan, &reader->page,
+									request->offset))
 		keep_page(reader, request->offset);
 	else
 		handle_odd_page(reader, request);
 }
 
-/* Receives the first page of a pass: its total is that of the pass. */
+/* Handles one page that is under way. */
 static void
-begin_pass(ListReader *reader)
+handle_next_page(ListReader *reader)
+{
+	PageRequest *request = receive_page(reader);
+
+	if (request == NULL)
+		return;
+	handle_page(reader, request);
+	release_page(reader);
+}
+
+/* Asks for a page that the scan has already: whether it is still the same. */
+static bool
+check_page(ListReader *reader, int offset)
+{
+	reader->is_check_passed = false;
+	ask_for_page(reader, PAGE_CHECK, offset, 0);
+	while (reader->under_way > 0)
+		handle_next_page(reader);
+	return reader->is_check_passed;
+}
+
+/* Forgets the pass before, which the one that begins replaces. */
+static void
+begin_scan(ListReader *reader, int total)
 {
 	SpotifyListReading *reading = reader->reading;
+
+	spotify_scan_release(&reading->scan);
+	if (reading->catalog != NULL)
+		spotify_catalog_release(reading->catalog);
+	reading->catalog = spotify_catalog_create();
+	if (!spotify_scan_begin(&reading->scan, total))
+		spotify_report_out_of_memory();
+}
+
+/*
+ * Receives the first page of a pass: its total is that of the pass.  Returns
+ * false if a rate limit refused it, in which case the pass before stays.
+ */
+static bool
+begin_pass(ListReader *reader)
+{
 	PageRequest *request;
 
 	reader->next_offset = SPOTIFY_PAGE_SIZE;
 	reader->barren_pages = 0;
 	reader->is_given_up = false;
-	reader->is_same_first_page = false;
-	spotify_scan_release(&reading->scan);
-	if (reading->catalog != NULL)
-		spotify_catalog_release(reading->catalog);
-	reading->catalog = spotify_catalog_create();
-
 	ask_for_page(reader, PAGE_OF_PASS, 0, 0);
 	request = receive_page(reader);
-	if (!spotify_scan_begin(&reading->scan, reader->page.total))
-		spotify_report_out_of_memory();
+	if (request == NULL)
+		return false;
+	begin_scan(reader, reader->page.total);
 	handle_page(reader, request);
 	release_page(reader);
+	return true;
+}
+
+/*
+ * Takes over what an earlier run read before it was cut, once.  The end of it
+ * is read again: if that is not as it was, the list moved in a way that the
+ * first page does not show, and this pass serves additions alone.
+ */
+static void
+resume(ListReader *reader)
+{
+	SpotifyScan *scan = &reader->reading->scan;
+	const SpotifyScanProgress *progress = reader->progress;
+	int offset;
+
+	if (progress == NULL || !scan->is_unbroken)
+		return;
+	reader->progress = NULL;
+	offset = spotify_scan_resume(scan, progress->entries, progress->count,
+								 progress->total);
+	if (offset < 0)
+		spotify_report_out_of_memory();
+	if (offset == 0)
+		return;
+	reader->next_offset = offset;
+	reader->is_last_pass = true; /* another one would ask for all again */
+	if (scan->is_unbroken && !check_page(reader, offset - SPOTIFY_PAGE_SIZE))
+		scan->is_unbroken = false;
 }
 
 /* Keeps as many requests under way as may be, until the list is read. */
@@ -211,8 +303,7 @@ read_pages(ListReader *reader)
 		}
 		if (reader->under_way == 0)
 			break;
-		handle_page(reader, receive_page(reader));
-		release_page(reader);
+		handle_next_page(reader);
 	}
 }
 
@@ -220,33 +311,36 @@ read_pages(ListReader *reader)
 static bool
 check_pass(ListReader *reader)
 {
-	if (reader->is_given_up || !spotify_scan_adds_up(&reader->reading->scan))
-		return false;
-	ask_for_page(reader, PAGE_CHECK, 0, 0);
-	handle_page(reader, receive_page(reader));
-	release_page(reader);
-	return reader->is_same_first_page;
+	return !reader->is_given_up &&
+		   spotify_scan_adds_up(&reader->reading->scan) &&
+		   check_page(reader, 0);
 }
 
 SpotifyListReading *
-spotify_list_read(const SpotifyCollection *collection, SpotifyClient *client)
+spotify_list_read(const SpotifyCollection *collection, SpotifyClient *client,
+				  const SpotifyScanProgress *progress)
 {
 	ListReader *reader = palloc0(sizeof(ListReader));
 
 	reader->collection = collection;
 	reader->client = client;
+	reader->progress = progress;
 	reader->context = CurrentMemoryContext;
 	reader->reading = palloc0(sizeof(SpotifyListReading));
 	spotify_release_later(release_page, reader);
 	spotify_release_later(release_scan, reader->reading);
 
-	for (int pass = 1; pass <= MAX_PASSES && !reader->reading->is_complete;
-		 pass++)
+	for (int pass = 1; pass <= MAX_PASSES; pass++)
 	{
 		reader->is_last_pass = pass == MAX_PASSES;
-		begin_pass(reader);
+		if (!begin_pass(reader))
+			break;
+		resume(reader);
 		read_pages(reader);
 		reader->reading->is_complete = check_pass(reader);
+		if (reader->reading->is_complete || reader->reading->is_cut ||
+			reader->is_last_pass)
+			break;
 	}
 	return reader->reading;
 }

@@ -7,6 +7,7 @@
 
 #include "spotify/client.h"
 #include "store/catalog.h"
+#include "store/scan_progress.h"
 #include "sync/collection.h"
 #include "sync/saved_plan.h"
 
@@ -16,13 +17,17 @@ typedef struct SpotifyListReading
 	SpotifyScan scan;
 	SpotifyCatalog *catalog; /* what the entries are */
 	bool is_complete;		 /* proven to be the whole list as it is now */
+	bool is_cut;			 /* by a rate limit, after something was read */
 } SpotifyListReading;
 
 /*
- * Reads the list, again if it moved meanwhile, three times at most.  The
- * result belongs to the current memory context, what is malloc'd in it too.
+ * Reads the list, again if it moved meanwhile, three times at most.  Goes on
+ * with a scan that a rate limit cut in an earlier run, if it is not NULL and
+ * the list allows it.  The result belongs to the current memory context, what
+ * is malloc'd in it too.
  */
 extern SpotifyListReading *
-spotify_list_read(const SpotifyCollection *collection, SpotifyClient *client);
+spotify_list_read(const SpotifyCollection *collection, SpotifyClient *client,
+				  const SpotifyScanProgress *progress);
 
 #endif /* SPOTIFY_LIST_READER_H */

@@ -114,6 +114,12 @@ handle_answer(Prover *prover, const SpotifyExchange *exchange)
 			settle_by_scan(prover, batch->items[i]);
 		return;
 	}
+	if (exchange->decision.verdict == SPOTIFY_RETRY_LIMITED)
+	{
+		prover->proof->unproven_count += batch->count;
+		prover->proof->is_cut = true;
+		return;
+	}
 	if (!spotify_client_succeeded(exchange))
 		spotify_failure_report(exchange);
 	result = spotify_decode_contains(exchange->answer.body,

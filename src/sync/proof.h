@@ -13,6 +13,7 @@ typedef struct SpotifyProof
 	SpotifySavedChange *removed; /* those that are proven to be gone */
 	int removed_count;
 	int unproven_count; /* those that may be gone, and stay active */
+	bool is_cut;		/* by a rate limit */
 } SpotifyProof;
 
 /*

@@ -24,6 +24,10 @@
 /* Why a run is partial, for its row. */
 #define LIST_MOVED                                                             \
 	"the list changed while it was read, or did not add up: additions were kept, removals were not looked for"
+#define LIST_CUT                                                               \
+	"a rate limit ended the run: what was read is kept, and the next run goes on from there"
+#define PROOF_CUT                                                              \
+	"a rate limit ended the run before it was known which of the missing tracks are gone: those stay active"
 #define REMOVALS_UNPROVEN                                                      \
 	"entries without identity leave it open whether missing tracks are gone: they stay active"
 
@@ -32,6 +36,7 @@ typedef struct SavedSync
 	SpotifyRun run;
 	const SpotifyCollection *collection;
 	SpotifyClient *client;
+	SpotifyScanProgress *progress; /* of an earlier run; NULL: none */
 	SpotifyListReading *reading;
 	SpotifySavedPlan plan; /* malloc'd inside */
 	SpotifyProof proof;
@@ -71,6 +76,10 @@ make_plan(SavedSync *sync)
 static const char *
 why_partial(const SavedSync *sync)
 {
+	if (sync->reading->is_cut)
+		return LIST_CUT;
+	if (sync->proof.is_cut)
+		return PROOF_CUT;
 	if (!sync->reading->is_complete)
 		return LIST_MOVED;
 	if (sync->proof.unproven_count > 0)
@@ -108,6 +117,24 @@ count_changes(SavedSync *sync)
 	}
 }
 
+/* Leaves to the next run where to go on, or that it begins anew. */
+static void
+keep_progress(const SavedSync *sync)
+{
+	const SpotifyRunRecord *record = &sync->run.record;
+	const SpotifyScan *scan = &sync->reading->scan;
+	SpotifyScanProgress progress = { .total = scan->total,
+									 .entries = scan->entries,
+									 .count =
+										 spotify_scan_prefix_length(scan) };
+
+	if (sync->reading->is_cut && scan->is_unbroken)
+		spotify_scan_progress_save(record->account, record->collection,
+								   &progress);
+	else if (sync->progress != NULL)
+		spotify_scan_progress_clear(record->account, record->collection);
+}
+
 /*
  * The catalogue first and the changes last, because of the foreign keys.  The
  * row of the run is made in the given context.
@@ -121,6 +148,7 @@ write_changes(SavedSync *sync, MemoryContext result_context)
 
 	count_changes(sync);
 	spotify_catalog_write(sync->reading->catalog);
+	keep_progress(sync);
 
 	old = MemoryContextSwitchTo(result_context);
 	row = spotify_run_finish(&sync->run, why_partial(sync));
@@ -145,11 +173,17 @@ run_phases(SavedSync *sync, bool allow_mass_removal,
 	sync->client = spotify_client_open(spotify_setting_max_concurrency,
 									   spotify_login_access_token, login,
 									   &sync->run.traffic);
-	sync->reading = spotify_list_read(sync->collection, sync->client);
+	sync->progress = spotify_scan_progress_load(sync->run.record.account,
+												sync->collection->name);
+	sync->reading =
+		spotify_list_read(sync->collection, sync->client, sync->progress);
 	make_plan(sync);
 	if (sync->reading->is_complete)
 		spotify_proof_find(&sync->proof, &sync->plan, &sync->reading->scan,
 						   sync->client, allow_mass_removal);
+	if (sync->reading->is_cut || sync->proof.is_cut)
+		spotify_durable_record(sync->run.record.account, NULL,
+							   sync->run.traffic.limited_until);
 	return write_changes(sync, result_context);
 }
 

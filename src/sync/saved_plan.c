@@ -55,7 +55,27 @@ spotify_scan_page_fits(const SpotifyScan *scan, const SpotifySavedPage *page,
 		   page->count == expected_count(scan, offset);
 }
 
-static char *
+static bool
+make_room(SpotifyScan *scan, int count)
+{
+	int capacity = scan->capacity == 0 ? INITIAL_CAPACITY : scan->capacity;
+	SpotifyScanEntry *entries;
+
+	while (capacity < count)
+		capacity *= 2;
+	if (capacity == scan->capacity)
+		return true;
+	entries = realloc(scan->entries, capacity * sizeof(*entries));
+	if (entries == NULL)
+		return false;
+	memset(entries + scan->capacity, 0,
+		   (capacity - scan->capacity) * sizeof(*entries));
+	scan->entries = entries;
+	scan->capacity = capacity;
+	return true;
+}
+
+static const char *
 copy_id(SpotifyScan *scan, const char *id)
 {
 	size_t size = strlen(id) + 1;
@@ -64,68 +84,44 @@ copy_id(SpotifyScan *scan, const char *id)
 	return copy == NULL ? NULL : memcpy(copy, id, size);
 }
 
+/*
+ * Puts an entry at a position, unless one is there already.  An id that stands
+ * elsewhere too tells that the list moved, or repeats it.
+ */
 static bool
-make_room(SpotifyScan *scan)
-{
-	int capacity = scan->capacity == 0 ? INITIAL_CAPACITY : scan->capacity * 2;
-	SpotifyScanEntry *entries;
-
-	if (scan->count < scan->capacity)
-		return true;
-	entries = realloc(scan->entries, capacity * sizeof(*entries));
-	if (entries == NULL)
-		return false;
-	scan->entries = entries;
-	scan->capacity = capacity;
-	return true;
-}
-
-/* An id that was seen before is left out: the list moved, or repeats it. */
-static bool
-add_entry(SpotifyScan *scan, const SpotifySavedTrack *saved)
+put_entry(SpotifyScan *scan, int position, const char *id,
+		  SpotifyTimestamp added_at)
 {
 	SpotifyScanEntry *entry;
 
-	scan->received++;
-	if (!saved->is_identified)
+	if (!make_room(scan, position + 1))
+		return false;
+	entry = &scan->entries[position];
+	if (entry->is_received)
+		return true;
+	if (position >= scan->count)
+		scan->count = position + 1;
+	entry->is_received = true;
+	entry->added_at = added_at;
+	if (id == NULL)
 	{
 		scan->unidentified++;
 		return true;
 	}
-	if (lh_table_lookup_ex(scan->ids, saved->track.id, NULL))
+	entry->id = copy_id(scan, id);
+	if (entry->id == NULL)
+		return false;
+	entry->is_repeated = lh_table_lookup_ex(scan->ids, id, NULL);
+	if (entry->is_repeated)
 		return true;
-	if (!make_room(scan))
-		return false;
-	entry = &scan->entries[scan->count];
-	entry->id = copy_id(scan, saved->track.id);
-	entry->added_at = saved->added_at;
-	if (entry->id == NULL || lh_table_insert(scan->ids, entry->id, NULL) != 0)
-		return false;
-	scan->count++;
-	return true;
+	scan->distinct++;
+	return lh_table_insert(scan->ids, entry->id, NULL) == 0;
 }
 
-/* The first page is kept by position, to be compared at the end. */
-static bool
-keep_first_page(SpotifyScan *scan, const SpotifySavedPage *page)
+static const char *
+id_of(const SpotifySavedTrack *saved)
 {
-	scan->first_page = spotify_arena_alloc(
-		&scan->arena, (page->count + 1) * sizeof(SpotifyScanEntry));
-	if (scan->first_page == NULL)
-		return false;
-	scan->first_page_count = page->count;
-	for (int i = 0; i < page->count; i++)
-	{
-		const SpotifySavedTrack *saved = &page->entries[i];
-
-		scan->first_page[i].added_at = saved->added_at;
-		if (!saved->is_identified)
-			continue;
-		scan->first_page[i].id = copy_id(scan, saved->track.id);
-		if (scan->first_page[i].id == NULL)
-			return false;
-	}
-	return true;
+	return saved->is_identified ? saved->track.id : NULL;
 }
 
 bool
@@ -134,11 +130,12 @@ spotify_scan_add_page(SpotifyScan *scan, const SpotifySavedPage *page,
 {
 	if (!spotify_scan_page_fits(scan, page, offset))
 		scan->is_unbroken = false;
-	if (offset == 0 && !keep_first_page(scan, page))
-		return false;
+	scan->received += page->count;
 	for (int i = 0; i < page->count; i++)
 	{
-		if (!add_entry(scan, &page->entries[i]))
+		const SpotifySavedTrack *saved = &page->entries[i];
+
+		if (!put_entry(scan, offset + i, id_of(saved), saved->added_at))
 			return false;
 	}
 	return true;
@@ -152,25 +149,27 @@ same_time(SpotifyTimestamp one, SpotifyTimestamp other)
 }
 
 static bool
-same_entry(const SpotifyScanEntry *entry, const SpotifySavedTrack *saved)
+same_entry(const SpotifyScanEntry *entry, const char *id,
+		   SpotifyTimestamp added_at)
 {
-	if (!same_time(entry->added_at, saved->added_at))
+	if (!entry->is_received || !same_time(entry->added_at, added_at))
 		return false;
-	if (entry->id == NULL || !saved->is_identified)
-		return entry->id == NULL && !saved->is_identified;
-	return strcmp(entry->id, saved->track.id) == 0;
+	if (entry->id == NULL || id == NULL)
+		return entry->id == id;
+	return strcmp(entry->id, id) == 0;
 }
 
 bool
-spotify_scan_first_page_is(const SpotifyScan *scan,
-						   const SpotifySavedPage *page)
+spotify_scan_has_page(const SpotifyScan *scan, const SpotifySavedPage *page,
+					  int offset)
 {
-	if (!spotify_scan_page_fits(scan, page, 0) ||
-		page->count != scan->first_page_count)
+	if (!spotify_scan_page_fits(scan, page, offset) ||
+		offset + page->count > scan->count)
 		return false;
 	for (int i = 0; i < page->count; i++)
 	{
-		if (!same_entry(&scan->first_page[i], &page->entries[i]))
+		if (!same_entry(&scan->entries[offset + i], id_of(&page->entries[i]),
+						page->entries[i].added_at))
 			return false;
 	}
 	return true;
@@ -179,7 +178,69 @@ spotify_scan_first_page_is(const SpotifyScan *scan,
 bool
 spotify_scan_adds_up(const SpotifyScan *scan)
 {
-	return scan->is_unbroken && scan->count + scan->unidentified == scan->total;
+	return scan->is_unbroken && scan->count == scan->total &&
+		   scan->distinct + scan->unidentified == scan->total;
+}
+
+int
+spotify_scan_prefix_length(const SpotifyScan *scan)
+{
+	int length = 0;
+
+	while (length < scan->count && scan->entries[length].is_received)
+		length++;
+	return length;
+}
+
+/* Whether what was saved stands in the first page, so many places later. */
+static bool
+stands_shifted(const SpotifyScan *scan, const SpotifyScanEntry *saved,
+			   int saved_count, int shift)
+{
+	for (int i = 0; shift + i < scan->count && i < saved_count; i++)
+	{
+		if (!same_entry(&scan->entries[shift + i], saved[i].id,
+						saved[i].added_at))
+			return false;
+	}
+	return true;
+}
+
+/* How many new entries came in front; -1 if the first page is all new. */
+static int
+find_shift(const SpotifyScan *scan, const SpotifyScanEntry *saved,
+		   int saved_count)
+{
+	for (int shift = 0; shift < scan->count; shift++)
+	{
+		if (stands_shifted(scan, saved, saved_count, shift))
+			return shift;
+	}
+	return -1;
+}
+
+int
+spotify_scan_resume(SpotifyScan *scan, const SpotifyScanEntry *saved,
+					int saved_count, int32_t saved_total)
+{
+	int shift = find_shift(scan, saved, saved_count);
+	int removed = shift < 0 ? 0 : saved_total + shift - scan->total;
+
+	if (shift < 0 || removed < 0 ||
+		saved_count + shift - removed <= SPOTIFY_PAGE_SIZE)
+		return 0;
+	if (removed > 0)
+	{
+		scan->is_unbroken = false;
+		return saved_count + shift - removed;
+	}
+	for (int i = 0; i < saved_count; i++)
+	{
+		if (!put_entry(scan, shift + i, saved[i].id, saved[i].added_at))
+			return -1;
+	}
+	scan->received = spotify_scan_prefix_length(scan);
+	return saved_count + shift;
 }
 
 void
@@ -249,7 +310,7 @@ spotify_saved_plan_make(SpotifySavedPlan *plan, const SpotifySavedItem *stored,
 	struct lh_table *rows = index_rows(stored, stored_count);
 
 	memset(plan, 0, sizeof(*plan));
-	plan->changes = calloc(scan->count + 1, sizeof(SpotifySavedChange));
+	plan->changes = calloc(scan->distinct + 1, sizeof(SpotifySavedChange));
 	plan->missing = calloc(stored_count + 1, sizeof(SpotifySavedChange));
 	if (rows == NULL || plan->changes == NULL || plan->missing == NULL)
 	{
@@ -261,10 +322,13 @@ spotify_saved_plan_make(SpotifySavedPlan *plan, const SpotifySavedItem *stored,
 
 	for (int i = 0; i < scan->count; i++)
 	{
+		const SpotifyScanEntry *entry = &scan->entries[i];
 		void *row = NULL;
 
-		lh_table_lookup_ex(rows, scan->entries[i].id, &row);
-		plan_entry(plan, &scan->entries[i], row);
+		if (entry->id == NULL || entry->is_repeated)
+			continue;
+		lh_table_lookup_ex(rows, entry->id, &row);
+		plan_entry(plan, entry, row);
 	}
 	for (int i = 0; i < stored_count; i++)
 	{

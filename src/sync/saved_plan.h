@@ -17,27 +17,19 @@
 
 struct lh_table;
 
-/* One entry as received. */
-typedef struct SpotifyScanEntry
-{
-	const char *id; /* NULL: without identity */
-	SpotifyTimestamp added_at;
-} SpotifyScanEntry;
-
 /* What one pass over a list brought. */
 typedef struct SpotifyScan
 {
 	SpotifyArena arena;
-	int32_t total;	  /* as the first page said */
-	bool is_unbroken; /* every page so far was what was asked for */
-	int received;	  /* entries, those without identity included */
-	int unidentified;
-	SpotifyScanEntry *entries; /* malloc'd: each id once */
-	int count;
+	int32_t total;			   /* as the first page said */
+	bool is_unbroken;		   /* every page so far was what was asked for */
+	int received;			   /* entries, those without identity included */
+	int unidentified;		   /* entries without identity */
+	int distinct;			   /* ids */
+	SpotifyScanEntry *entries; /* malloc'd, by position */
+	int count;				   /* up to the last position received */
 	int capacity;
-	struct lh_table *ids;		  /* set of the ids in entries */
-	SpotifyScanEntry *first_page; /* in the order of the list */
-	int first_page_count;
+	struct lh_table *ids; /* set of the ids in entries */
 } SpotifyScan;
 
 /* Begins a pass.  Returns false when memory is out. */
@@ -60,15 +52,29 @@ extern bool spotify_scan_page_fits(const SpotifyScan *scan,
 extern bool spotify_scan_add_page(SpotifyScan *scan,
 								  const SpotifySavedPage *page, int offset);
 
-/* Whether the first page, read again, is the same as before. */
-extern bool spotify_scan_first_page_is(const SpotifyScan *scan,
-									   const SpotifySavedPage *page);
+/* Whether a page, read again, is what the scan has at that offset. */
+extern bool spotify_scan_has_page(const SpotifyScan *scan,
+								  const SpotifySavedPage *page, int offset);
 
 /*
  * Whether every position was received once: no page was odd, and distinct ids
  * and entries without identity add up to total.
  */
 extern bool spotify_scan_adds_up(const SpotifyScan *scan);
+
+/* How many positions from the first on were received without a hole. */
+extern int spotify_scan_prefix_length(const SpotifyScan *scan);
+
+/*
+ * Goes on with an earlier scan that was cut, of which positions 0 to
+ * saved_count - 1 are known, when it began with saved_total entries.  The new
+ * scan has its first page only.  New likes may have come in front since.
+ * Returns the offset from which to go on, or 0 if the list is another by now.
+ * If something was removed since, the scan is broken from the start and
+ * serves additions alone.  Returns -1 when memory is out.
+ */
+extern int spotify_scan_resume(SpotifyScan *scan, const SpotifyScanEntry *saved,
+							   int saved_count, int32_t saved_total);
 
 /* What a scan means for what is stored. */
 typedef struct SpotifySavedPlan

@@ -66,7 +66,7 @@ COMMENT ON COLUMN spotify.accounts.client_id IS
 COMMENT ON COLUMN spotify.accounts.redirect_uri IS
     'redirect URI that is registered for the app';
 COMMENT ON COLUMN spotify.accounts.spotify_user_id IS
-    'the user''s id at Spotify; null until it was asked for';
+    'the user at Spotify: account_id, which is stable, or id where Spotify does not tell it; null until it was asked for';
 COMMENT ON COLUMN spotify.accounts.display_name IS
     'the user''s display name at Spotify';
 COMMENT ON COLUMN spotify.accounts.scopes IS
@@ -605,7 +605,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION spotify_set_account(text, text, text, text, text) IS
-    'creates or updates a Spotify account; NULL leaves what is stored, an empty client secret makes it a PKCE client';
+    'creates or updates a Spotify account; NULL leaves what is stored (the redirect URI has a default, so give it again), an empty client secret makes it a PKCE client';
 
 CREATE FUNCTION spotify_authorize_url(account text DEFAULT NULL)
 RETURNS text
@@ -655,7 +655,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION spotify_sync_liked(text, boolean, boolean) IS
-    'reconciles the account''s Liked Songs with spotify.liked_tracks; returns the row of the run';
+    'reconciles the account''s Liked Songs with spotify.liked_tracks; SELECT * FROM it to see what the run did';
 
 /* ------------------------------------------------------------------ */
 /* Privileges: an administrator grants what a role needs              */

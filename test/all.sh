@@ -3,7 +3,7 @@
 #   Runs every test, in a PostgreSQL installation of its own.
 #
 #   bash test/all.sh                     all of them
-#   bash test/all.sh test/t/010_liked.pl only these (and the build)
+#   bash test/all.sh test/t/021_tls.pl   only these (and the build)
 #
 # Installs the Debian packages that are missing.  Needs no running server and
 # leaves nothing running.  Ends with the line of prove that counts.

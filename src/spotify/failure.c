@@ -14,31 +14,35 @@
 #include "spotify/cleanup.h"
 #include "spotify/failure.h"
 
-/* "Spotify answered 503: text" with what there is of it. */
+/* How often it was tried, as a sentence; empty if it was once. */
+static char *
+describe_attempts(const SpotifyExchange *exchange)
+{
+	if (exchange->attempts <= 1)
+		return "";
+	return psprintf(" It was tried %d times; the first time: %s.",
+					exchange->attempts, exchange->first_problem);
+}
+
 static int
 detail_of_status(const SpotifyExchange *exchange)
 {
 	const SpotifyErrorBody *body = &exchange->error_body;
 	const char *text = body->message[0] != '\0' ? body->message : body->code;
 
-	if (exchange->attempts > 1)
-		return errdetail(
-			"Spotify answered with status %d%s%s after %d attempts; the first failed with: %s.",
-			exchange->answer.status, text[0] != '\0' ? ": " : "", text,
-			exchange->attempts, exchange->first_problem);
-	return errdetail("Spotify answered with status %d%s%s.",
-					 exchange->answer.status, text[0] != '\0' ? ": " : "",
-					 text);
+	if (text[0] == '\0')
+		return errdetail("Spotify answered with status %d.%s",
+						 exchange->answer.status, describe_attempts(exchange));
+	return errdetail("Spotify answered with status %d: \"%s\".%s",
+					 exchange->answer.status, text,
+					 describe_attempts(exchange));
 }
 
 static int
 detail_of_outcome(const SpotifyExchange *exchange)
 {
-	if (exchange->attempts > 1)
-		return errdetail("%s (attempt %d; the first failed with: %s)",
-						 exchange->answer.message, exchange->attempts,
-						 exchange->first_problem);
-	return errdetail("%s", exchange->answer.message);
+	return errdetail("%s.%s", exchange->answer.message,
+					 describe_attempts(exchange));
 }
 
 static void
@@ -137,8 +141,8 @@ report_unauthorized(const SpotifyExchange *exchange)
 		 errmsg(
 			 "Spotify does not accept the access token, nor the one that replaced it"),
 		 detail_of_status(exchange),
-		 errhint("Try again later. If it stays so, authorize again: %s",
-				 SPOTIFY_HINT_AUTHORIZE)));
+		 errhint(
+			 "Try again later. If it stays so, authorize again with spotify_authorize_url() and spotify_authorize().")));
 }
 
 /* Only the token endpoint answers so: id or secret are wrong. */
@@ -157,11 +161,13 @@ report_invalid_client(const SpotifyExchange *exchange)
 static void
 report_server_error(const SpotifyExchange *exchange)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_CONNECTION_FAILURE),
-			 errmsg("Spotify could not answer the request"),
-			 detail_of_status(exchange),
-			 errhint("This is mostly over within minutes. Try again later.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_CONNECTION_FAILURE),
+		 errmsg("Spotify could not answer the request"),
+		 detail_of_status(exchange),
+		 errhint(
+			 "Nothing was changed. This is mostly over within minutes: try again later.")));
 }
 
 static void

@@ -83,7 +83,7 @@ parse_response(const char *response)
 }
 
 static void
-report_refused(const SpotifyRedirect *redirect)
+report_refused(const SpotifyRedirect *redirect, const char *account)
 {
 	bool is_denied = strcmp(redirect->error, "access_denied") == 0;
 
@@ -93,15 +93,15 @@ report_refused(const SpotifyRedirect *redirect)
 			 is_denied
 				 ? errdetail("The user did not agree.")
 				 : errdetail("Spotify reported an error instead of a code."),
-			 errhint("%s", SPOTIFY_HINT_AUTHORIZE)));
+			 errhint(SPOTIFY_HINT_AUTHORIZE, account, account)));
 }
 
 static void
 check_redirect(const SpotifyRedirect *redirect,
-			   const SpotifyPendingAuthorization *pending)
+			   const SpotifyPendingAuthorization *pending, const char *account)
 {
 	if (redirect->error != NULL)
-		report_refused(redirect);
+		report_refused(redirect, account);
 	if (redirect->code == NULL)
 		ereport(
 			ERROR,
@@ -112,7 +112,7 @@ check_redirect(const SpotifyRedirect *redirect,
 	if (pending->code_verifier == NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("no authorization of this account is under way"),
-						errhint("%s", SPOTIFY_HINT_AUTHORIZE)));
+						errhint(SPOTIFY_HINT_AUTHORIZE, account, account)));
 	if (redirect->state != NULL && strcmp(redirect->state, pending->state) != 0)
 		ereport(
 			ERROR,
@@ -126,20 +126,23 @@ check_redirect(const SpotifyRedirect *redirect,
 }
 
 static void
-report_code_refused(const SpotifyErrorBody *refusal)
+report_code_refused(const SpotifyErrorBody *refusal, const char *account)
 {
-	ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-					errmsg("Spotify does not accept the code"),
-					errdetail("Spotify answered: %s.",
-							  refusal->message[0] != '\0' ? refusal->message
-														  : refusal->code),
-					errhint("A code is good once, and for a few minutes. %s",
-							SPOTIFY_HINT_AUTHORIZE)));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+		 errmsg("Spotify does not accept the code"),
+		 errdetail("Spotify answered: %s.", refusal->message[0] != '\0'
+												? refusal->message
+												: refusal->code),
+		 errhint(
+			 "A code is good once, and for a few minutes. " SPOTIFY_HINT_AUTHORIZE,
+			 account, account)));
 }
 
 /* A warning is enough: what is allowed goes on, the rest says why not. */
 static void
-warn_of_missing_scopes(const char *granted)
+warn_of_missing_scopes(const char *granted, const char *account)
 {
 	StringInfoData missing;
 	char *padded;
@@ -157,7 +160,7 @@ warn_of_missing_scopes(const char *granted)
 	if (missing.len > 0)
 		ereport(WARNING, (errmsg("not all scopes that are needed were granted"),
 						  errdetail("Missing: %s.", missing.data),
-						  errhint("%s", SPOTIFY_HINT_AUTHORIZE)));
+						  errhint(SPOTIFY_HINT_AUTHORIZE, account, account)));
 }
 
 static void
@@ -230,13 +233,13 @@ spotify_authorization_complete(const char *account_name, const char *response)
 	SpotifyErrorBody refusal;
 	SpotifyProfile *profile;
 
-	check_redirect(redirect, pending);
+	check_redirect(redirect, pending, account_name);
 	if (!spotify_token_exchange_code(
 			&client, redirect->code, account->redirect_uri,
 			pending->code_verifier, &traffic, &grant, &refusal))
-		report_code_refused(&refusal);
+		report_code_refused(&refusal, account_name);
 	spotify_login_keep_new(account_name, &grant);
-	warn_of_missing_scopes(grant.scope);
+	warn_of_missing_scopes(grant.scope, account_name);
 
 	profile = read_profile(&grant);
 	check_same_user(account, profile);

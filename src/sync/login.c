@@ -41,7 +41,7 @@ warn_before_end(const SpotifyAccount *account)
 				timestamptz_to_str(ends_at)),
 		 errdetail(
 			 "Spotify ends an authorization six months after it was given."),
-		 errhint("%s", SPOTIFY_HINT_AUTHORIZE)));
+		 errhint(SPOTIFY_HINT_AUTHORIZE, account->name, account->name)));
 }
 
 SpotifyLogin *

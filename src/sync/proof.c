@@ -151,7 +151,7 @@ check_removal_guard(const Prover *prover)
 			 "the run would deactivate more than %d percent of the active rows",
 			 spotify_setting_max_removal_percent),
 		 errdetail(
-			 "Of %d active rows, %d are missing at Spotify, and at least %d of them are proven to be gone.",
+			 "Of %d active rows, %d are missing at Spotify; %d of them are proven to be gone so far.",
 			 plan->active_count, plan->missing_count, removed),
 		 errhint(
 			 "Nothing was changed. If it is right, call the function with allow_mass_removal => true, or raise \"spotify_etl.max_removal_percent\".")));

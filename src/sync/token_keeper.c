@@ -105,7 +105,7 @@ report_not_authorized(const char *account)
 		 errmsg("account \"%s\" is not authorized at Spotify", account),
 		 errdetail(
 			 "No refresh token is stored for it. A dump does not hold any."),
-		 errhint("%s", SPOTIFY_HINT_AUTHORIZE)));
+		 errhint(SPOTIFY_HINT_AUTHORIZE, account, account)));
 }
 
 static void
@@ -121,7 +121,7 @@ report_needs_authorization(const char *account, const SpotifyErrorBody *refusal)
 													 : refusal->code)
 			 : errdetail(
 				   "Spotify refused the refresh token before; it was not sent again."),
-		 errhint("%s", SPOTIFY_HINT_AUTHORIZE)));
+		 errhint(SPOTIFY_HINT_AUTHORIZE, account, account)));
 }
 
 static void

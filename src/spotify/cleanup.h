@@ -24,6 +24,6 @@ extern char *spotify_take_string(MemoryContext context, char *string);
 extern char *spotify_check_memory(char *string);
 
 /* Reports out of memory, in the name of a malloc that failed. */
-extern void spotify_report_out_of_memory(void) pg_attribute_noreturn();
+extern void spotify_report_out_of_memory(void) __attribute__((noreturn));
 
 #endif /* SPOTIFY_CLEANUP_H */

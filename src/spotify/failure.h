@@ -14,15 +14,15 @@
 
 /* Reports an exchange that is no success, with the SQLSTATE that fits it. */
 extern void spotify_failure_report(const SpotifyExchange *exchange)
-	pg_attribute_noreturn();
+	__attribute__((noreturn));
 
 /* Reports an answer of status 200 whose body was refused. */
 extern void spotify_failure_report_body(SpotifyDecodeResult result,
 										const SpotifyDecodeProblem *problem)
-	pg_attribute_noreturn();
+	__attribute__((noreturn));
 
 /* Reports that no request may be sent before a point in time. */
 extern void spotify_failure_report_limit(TimestampTz retry_after, bool is_quota)
-	pg_attribute_noreturn();
+	__attribute__((noreturn));
 
 #endif /* SPOTIFY_FAILURE_H */

@@ -245,6 +245,38 @@ note_first_problem(SpotifyExchange *exchange)
 				sizeof(exchange->first_problem));
 }
 
+/* Words shorter than this are no secrets: tokens have hundreds of bytes. */
+#define MIN_SECRET_LENGTH 8
+
+/* Whether a word of an answer stands in something secret that was sent. */
+static bool
+repeats(const char *word, const char *sent)
+{
+	return sent != NULL && strlen(word) >= MIN_SECRET_LENGTH &&
+		   strstr(sent, word) != NULL;
+}
+
+/*
+ * An answer that repeats what it was sent must not bring a secret into an
+ * error message: then none of its words is shown.
+ */
+static void
+withhold_secrets(const SpotifyExchangeRequest *request, SpotifyErrorBody *body)
+{
+	char *words = pstrdup(body->message);
+	char *rest;
+
+	for (char *word = strtok_r(words, " \"',;:=&", &rest); word != NULL;
+		 word = strtok_r(NULL, " \"',;:=&", &rest))
+	{
+		if (repeats(word, request->bearer) || repeats(word, request->secret) ||
+			repeats(word, request->password))
+			strlcpy(body->message, "(withheld, for it repeats a secret)",
+					sizeof(body->message));
+	}
+	pfree(words);
+}
+
 /* Decides what follows from the answer that an exchange just got. */
 static void
 settle(SpotifyExchangePool *pool, SpotifyExchange *exchange)
@@ -258,8 +290,11 @@ settle(SpotifyExchangePool *pool, SpotifyExchange *exchange)
 
 	memset(&exchange->error_body, 0, sizeof(exchange->error_body));
 	if (answer->status >= 400)
+	{
 		spotify_decode_error(answer->body, answer->body_length,
 							 &exchange->error_body);
+		withhold_secrets(&exchange->request, &exchange->error_body);
+	}
 
 	/* https://developer.spotify.com/documentation/web-api/references/changes/july-2026 */
 	is_quota_exceeded =

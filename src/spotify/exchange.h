@@ -33,6 +33,7 @@ typedef struct SpotifyExchangeRequest
 	const char *bearer;
 	const char *username;
 	const char *password;
+	const char *secret;	  /* in the form, such as a token; NULL: none */
 	bool is_idempotent;	  /* may be repeated although it may have arrived */
 	bool is_reauthorized; /* the bearer is new, after another was refused */
 	void *tag;			  /* the caller's */

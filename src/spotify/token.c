@@ -27,6 +27,7 @@
  */
 typedef struct RequestStrings
 {
+	const char *secret; /* the caller's: what the form is about */
 	char *url;
 	char *form;
 	char *username;
@@ -187,6 +188,7 @@ spotify_token_refresh(const SpotifyTokenClient *client,
 	RequestStrings *strings = make_strings();
 	bool is_granted;
 
+	strings->secret = refresh_token;
 	is_granted = request_grant(
 		client, spotify_form_refresh(refresh_token, form_client_id(client)),
 		traffic, grant, refusal, strings, caller_context);

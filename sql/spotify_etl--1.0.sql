@@ -533,7 +533,7 @@ CREATE VIEW spotify.account_status AS
            pg_catalog.floor(EXTRACT(epoch FROM account.authorized_at
                                                + interval '6 months'
                                                - pg_catalog.now())
-                            / 86400)::integer AS days_left,
+                            OPERATOR(pg_catalog./) 86400)::integer AS days_left,
            account.needs_authorization,
            account.retry_after,
            liked.started_at AS last_liked_run,

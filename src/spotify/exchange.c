@@ -248,6 +248,9 @@ note_first_problem(SpotifyExchange *exchange)
 /* Words shorter than this are no secrets: tokens have hundreds of bytes. */
 #define MIN_SECRET_LENGTH 8
 
+/* What stands between words; a message that was shortened ends in dots. */
+#define SEPARATORS " \"'.,;:=&/"
+
 /* Whether a word of an answer stands in something secret that was sent. */
 static bool
 repeats(const char *word, const char *sent)
@@ -266,8 +269,8 @@ withhold_secrets(const SpotifyExchangeRequest *request, SpotifyErrorBody *body)
 	char *words = pstrdup(body->message);
 	char *rest;
 
-	for (char *word = strtok_r(words, " \"',;:=&", &rest); word != NULL;
-		 word = strtok_r(NULL, " \"',;:=&", &rest))
+	for (char *word = strtok_r(words, SEPARATORS, &rest); word != NULL;
+		 word = strtok_r(NULL, SEPARATORS, &rest))
 	{
 		if (repeats(word, request->bearer) || repeats(word, request->secret) ||
 			repeats(word, request->password))

@@ -205,7 +205,7 @@ report_status(const SpotifyExchange *exchange)
 		report_unauthorized(exchange);
 	if (status == 403)
 		report_forbidden(exchange);
-	if (status >= 500)
+	if (status >= 500 && status <= 599)
 		report_server_error(exchange);
 	report_unexpected_status(exchange);
 }

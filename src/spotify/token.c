@@ -89,6 +89,7 @@ exchange_form(const RequestStrings *strings, SpotifyTraffic *traffic)
 									   .form = strings->form,
 									   .username = strings->username,
 									   .password = strings->password,
+									   .secret = strings->secret,
 									   .is_idempotent = false };
 
 	spotify_exchange_submit(pool, &request);
@@ -206,6 +207,7 @@ spotify_token_exchange_code(const SpotifyTokenClient *client, const char *code,
 	RequestStrings *strings = make_strings();
 	bool is_granted;
 
+	strings->secret = code;
 	is_granted =
 		request_grant(client,
 					  spotify_form_code(code, redirect_uri, code_verifier,

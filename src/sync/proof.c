@@ -14,6 +14,9 @@
 #include "spotify/failure.h"
 #include "sync/proof.h"
 
+#define CATALOGUE_ID_LENGTH 22
+#define BASE_62				"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
 /* Missing items that are asked about together: the tag of their request. */
 typedef struct Batch
 {
@@ -47,10 +50,12 @@ settle_by_scan(Prover *prover, const SpotifySavedChange *item)
 		prover->proof->unproven_count++;
 }
 
+/* Ids of the catalogue have 22 characters of base 62; all else is a 400. */
 static bool
 is_catalogue_track(const SpotifySavedChange *item)
 {
-	return strncmp(item->id, "spotify:local:", strlen("spotify:local:")) != 0;
+	return strlen(item->id) == CATALOGUE_ID_LENGTH &&
+		   strspn(item->id, BASE_62) == CATALOGUE_ID_LENGTH;
 }
 
 static void

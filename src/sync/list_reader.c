@@ -31,8 +31,8 @@
 #define MAX_REREADS 2
 
 /*
- * A pass ends after so many odd pages in a row that brought nothing new:
- * otherwise a total of two billion would keep it going for ever.
+ * A pass ends after so many pages in a row that brought no new id: otherwise a
+ * total of two billion would keep it going for ever.
  */
 #define MAX_BARREN_PAGES 20
 
@@ -139,14 +139,15 @@ receive_page(ListReader *reader)
 	return exchange->request.tag;
 }
 
+/* Adds the page at hand; the pass ends if pages bring nothing new any more. */
 static void
 keep_page(ListReader *reader, int offset)
 {
 	SpotifyListReading *reading = reader->reading;
-	bool fits = spotify_scan_page_fits(&reading->scan, &reader->page, offset);
-	int distinct_before = reading->scan.distinct;
+	SpotifyScan *scan = &reading->scan;
+	int distinct_before = scan->distinct;
 
-	if (!spotify_scan_add_page(&reading->scan, &reader->page, offset))
+	if (!spotify_scan_add_page(scan, &reader->page, offset))
 		spotify_report_out_of_memory();
 	for (int i = 0; i < reader->page.count; i++)
 	{
@@ -155,10 +156,10 @@ keep_page(ListReader *reader, int offset)
 									  &reader->page.entries[i].track);
 	}
 
-	if (fits || reading->scan.distinct > distinct_before)
+	if (scan->distinct > distinct_before)
 		reader->barren_pages = 0;
-	else
-		reader->barren_pages++;
+	else if (++reader->barren_pages >= MAX_BARREN_PAGES)
+		reader->is_given_up = true;
 }
 
 /* A page that is not what was asked for: again, or for what it is worth. */
@@ -172,7 +173,7 @@ handle_odd_page(ListReader *reader, const PageRequest *request)
 		return;
 	}
 	keep_page(reader, request->offset);
-	if (!reader->is_last_pass || reader->barren_pages >= MAX_BARREN_PAGES)
+	if (!reader->is_last_pass)
 		reader->is_given_up = true;
 }
 

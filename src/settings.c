@@ -48,6 +48,7 @@ check_ca_file(char **newval, void **extra, GucSource source)
 	return false;
 }
 
+/* Every setting of spotify_settings_define: a worker gets them all. */
 static const char *const NAMES[] = {
 	"spotify_etl.api_url",		   "spotify_etl.accounts_url",
 	"spotify_etl.ca_file",		   "spotify_etl.proxy",

@@ -19,7 +19,9 @@
 #include "sync/authorization.h"
 #include "sync/collection.h"
 #include "sync/durable.h"
+#include "sync/lock.h"
 #include "sync/run.h"
+#include "sync/spool.h"
 
 PG_FUNCTION_INFO_V1(spotify_set_account);
 PG_FUNCTION_INFO_V1(spotify_forget_account);
@@ -181,7 +183,9 @@ spotify_forget_account(PG_FUNCTION_ARGS)
 				 errhint("Name the account whose data is to be deleted.")));
 	account = spotify_argument_account(fcinfo, 0);
 	spotify_run_lock(account, spotify_collection_liked.name);
+	spotify_lock_catalog(true);
 	spotify_accounts_forget(account);
+	spotify_spool_remove(account);
 	PG_RETURN_VOID();
 }
 

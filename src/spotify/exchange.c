@@ -17,6 +17,7 @@
 #include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/procsignal.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #if PG_VERSION_NUM >= 150000
@@ -56,6 +57,8 @@ struct SpotifyExchangePool
 	dlist_head running;
 	dlist_head finished;
 	SpotifyExchange *handed_out; /* released at the next call */
+	bool is_limited;			 /* a 429 stands: nothing is sent any more */
+	SpotifyRetryDecision limit;	 /* the decision about that 429 */
 	TimestampTz paused_until;	 /* after a 429 nothing is sent before */
 	SpotifyTraffic *traffic;
 };
@@ -193,6 +196,34 @@ send_exchange(SpotifyExchangePool *pool, SpotifyExchange *exchange)
 	exchange->attempts++;
 }
 
+/* From here on every exchange that is not under way ends as limited. */
+static void
+note_limit(SpotifyExchangePool *pool, const SpotifyRetryDecision *decision)
+{
+	TimestampTz until =
+		GetCurrentTimestamp() + decision->limited_seconds * USECS_PER_SEC;
+
+	pool->traffic->limited_until = Max(pool->traffic->limited_until, until);
+	pool->is_limited = true;
+	pool->limit = *decision;
+}
+
+/* Spotify would answer a request with the same 429, and wait the longer. */
+static void
+refuse_waiting(SpotifyExchangePool *pool)
+{
+	while (!dlist_is_empty(&pool->waiting))
+	{
+		SpotifyExchange *exchange = dlist_container(
+			SpotifyExchange, node, dlist_pop_head_node(&pool->waiting));
+
+		exchange->answer.outcome = SPOTIFY_HTTP_ANSWERED;
+		exchange->answer.status = 429;
+		exchange->decision = pool->limit;
+		dlist_push_tail(&pool->finished, &exchange->node);
+	}
+}
+
 /*
  * Sends what may be sent now.  Returns the time at which there will be more
  * to send, or 0 if that depends on answers alone.
@@ -204,6 +235,8 @@ send_due(SpotifyExchangePool *pool)
 	TimestampTz next = 0;
 	dlist_mutable_iter iter;
 
+	if (pool->is_limited)
+		refuse_waiting(pool);
 	dlist_foreach_modify(iter, &pool->waiting)
 	{
 		SpotifyExchange *exchange =
@@ -251,12 +284,21 @@ note_first_problem(SpotifyExchange *exchange)
 /* What stands between words; a message that was shortened ends in dots. */
 #define SEPARATORS " \"'.,;:=&/"
 
-/* Whether a word of an answer stands in something secret that was sent. */
 static bool
-repeats(const char *word, const char *sent)
+stands_in(const char *word, const char *secret)
 {
-	return sent != NULL && strlen(word) >= MIN_SECRET_LENGTH &&
-		   strstr(sent, word) != NULL;
+	return secret != NULL && strstr(secret, word) != NULL;
+}
+
+/* Whether a word of an answer is from something secret that was sent. */
+static bool
+is_repeated(const SpotifyExchangeRequest *request, const char *word)
+{
+	return strlen(word) >= MIN_SECRET_LENGTH &&
+		   (stands_in(word, request->bearer) ||
+			stands_in(word, request->form_secret) ||
+			stands_in(word, request->basic_secret) ||
+			stands_in(word, request->password));
 }
 
 /*
@@ -266,18 +308,19 @@ repeats(const char *word, const char *sent)
 static void
 withhold_secrets(const SpotifyExchangeRequest *request, SpotifyErrorBody *body)
 {
-	char *words = pstrdup(body->message);
+	char words[sizeof(body->message)];
 	char *rest;
 
+	if (is_repeated(request, body->code))
+		body->code[0] = '\0';
+	strlcpy(words, body->message, sizeof(words));
 	for (char *word = strtok_r(words, SEPARATORS, &rest); word != NULL;
 		 word = strtok_r(NULL, SEPARATORS, &rest))
 	{
-		if (repeats(word, request->bearer) || repeats(word, request->secret) ||
-			repeats(word, request->password))
+		if (is_repeated(request, word))
 			strlcpy(body->message, "(withheld, for it repeats a secret)",
 					sizeof(body->message));
 	}
-	pfree(words);
 }
 
 /* Decides what follows from the answer that an exchange just got. */
@@ -307,9 +350,7 @@ settle(SpotifyExchangePool *pool, SpotifyExchange *exchange)
 							 exchange->attempts - 1, draw_random());
 
 	if (exchange->decision.verdict == SPOTIFY_RETRY_LIMITED)
-		pool->traffic->limited_until =
-			GetCurrentTimestamp() +
-			exchange->decision.limited_seconds * USECS_PER_SEC;
+		note_limit(pool, &exchange->decision);
 	if (exchange->decision.verdict != SPOTIFY_RETRY_WAIT)
 	{
 		dlist_push_tail(&pool->finished, &exchange->node);
@@ -408,6 +449,10 @@ wait_for_sockets(SpotifyHttpSocket *sockets, int count, long timeout_ms)
 	}
 	pfree(occurred);
 	CHECK_FOR_INTERRUPTS();
+
+	/* While interrupts are held off, the server must not wait for us. */
+	if (ProcSignalBarrierPending)
+		ProcessProcSignalBarrier();
 }
 
 /* One step of waiting, at most until more can be sent. */
@@ -456,6 +501,8 @@ spotify_exchange_next(SpotifyExchangePool *pool)
 			break;
 
 		next_send = send_due(pool);
+		if (!dlist_is_empty(&pool->finished))
+			break;
 		if (dlist_is_empty(&pool->running) && dlist_is_empty(&pool->waiting))
 			return NULL;
 		wait_for_progress(pool, next_send);

@@ -8,9 +8,12 @@
 #include "spotify/decode.h"
 #include "spotify/exchange.h"
 
-/* The way out of a login that ended, as a hint that names the account twice. */
+/*
+ * The way out of a login that ended, as a hint that names the account twice,
+ * each time as a literal.
+ */
 #define SPOTIFY_HINT_AUTHORIZE                                                 \
-	"Open the URL that spotify_authorize_url('%s') gives in a browser, and pass the address where it ends to spotify_authorize('...', '%s')."
+	"Open the URL that spotify_authorize_url(%s) gives in a browser, and pass the address where it ends to spotify_authorize('...', %s)."
 
 /* Reports an exchange that is no success, with the SQLSTATE that fits it. */
 extern void spotify_failure_report(const SpotifyExchange *exchange)

@@ -11,6 +11,9 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -28,6 +31,7 @@
 typedef struct RequestStrings
 {
 	const char *secret; /* the caller's: what the form is about */
+	char *basic_secret; /* palloc'd */
 	char *url;
 	char *form;
 	char *username;
@@ -66,6 +70,26 @@ make_strings(void)
 	return strings;
 }
 
+/* What Basic authentication makes of user and password. */
+static char *
+encode_base64(const char *string)
+{
+	Datum encoded = DirectFunctionCall2(
+		binary_encode, PointerGetDatum(cstring_to_text(string)),
+		CStringGetTextDatum("base64"));
+	char *result = TextDatumGetCString(encoded);
+	char *end = result;
+
+	/* encode() breaks lines, HTTP does not. */
+	for (const char *c = result; *c != '\0'; c++)
+	{
+		if (*c != '\n')
+			*end++ = *c;
+	}
+	*end = '\0';
+	return result;
+}
+
 /*
  * RFC 6749, section 2.3.1: id and secret are form-url-encoded before they go
  * into Basic authentication.
@@ -79,6 +103,8 @@ add_client(RequestStrings *strings, const SpotifyTokenClient *client)
 		spotify_check_memory(spotify_url_escape(client->client_id));
 	strings->password =
 		spotify_check_memory(spotify_url_escape(client->client_secret));
+	strings->basic_secret =
+		encode_base64(psprintf("%s:%s", strings->username, strings->password));
 }
 
 static const SpotifyExchange *
@@ -89,7 +115,8 @@ exchange_form(const RequestStrings *strings, SpotifyTraffic *traffic)
 									   .form = strings->form,
 									   .username = strings->username,
 									   .password = strings->password,
-									   .secret = strings->secret,
+									   .form_secret = strings->secret,
+									   .basic_secret = strings->basic_secret,
 									   .is_idempotent = false };
 
 	spotify_exchange_submit(pool, &request);

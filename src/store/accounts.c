@@ -68,7 +68,7 @@ static const char SET_NEEDS_AUTHORIZATION[] =
 
 static const char SET_RETRY_AFTER[] =
 	"UPDATE spotify.accounts\n"
-	"   SET retry_after = $2\n"
+	"   SET retry_after = GREATEST(retry_after, $2)\n"
 	" WHERE client_id = (SELECT client_id\n"
 	"                      FROM spotify.accounts\n"
 	"                     WHERE account = $1)";

@@ -51,6 +51,17 @@ static const char END_PENDING[] = "UPDATE spotify_private.credentials\n"
 								  "       code_verifier = NULL\n"
 								  " WHERE account = $1";
 
+static uint64
+run_secret(const char *statement, const SpotifyParameters *parameters)
+{
+	uint64 processed;
+
+	spotify_spi_execute_secret(statement, parameters);
+	processed = SPI_processed;
+	spotify_spi_finish();
+	return processed;
+}
+
 SpotifyCredentials *
 spotify_credentials_load(const char *account)
 {
@@ -59,7 +70,7 @@ spotify_credentials_load(const char *account)
 	SpotifyParameters parameters = { 0 };
 
 	spotify_parameter_text(&parameters, account);
-	spotify_spi_execute(LOAD, &parameters);
+	spotify_spi_execute_secret(LOAD, &parameters);
 	if (SPI_processed > 0)
 	{
 		credentials->client_secret = spotify_spi_text(0, 1, context);
@@ -80,7 +91,7 @@ spotify_credentials_set(const char *account, const char *client_secret,
 	spotify_parameter_text(&parameters, account);
 	spotify_parameter_text(&parameters, client_secret);
 	spotify_parameter_text(&parameters, refresh_token);
-	spotify_spi_run(SET, &parameters);
+	(void) run_secret(SET, &parameters);
 }
 
 bool
@@ -96,7 +107,7 @@ spotify_credentials_set_tokens(const char *account, const char *access_token,
 	spotify_parameter_timestamp(&parameters, access_token_expires_at);
 	spotify_parameter_text(&parameters, refresh_token);
 	spotify_parameter_text(&parameters, old_refresh_token);
-	return spotify_spi_run(SET_TOKENS, &parameters) > 0;
+	return run_secret(SET_TOKENS, &parameters) > 0;
 }
 
 SpotifyPendingAuthorization *
@@ -108,7 +119,7 @@ spotify_credentials_load_pending(const char *account)
 	SpotifyParameters parameters = { 0 };
 
 	spotify_parameter_text(&parameters, account);
-	spotify_spi_execute(LOAD_PENDING, &parameters);
+	spotify_spi_execute_secret(LOAD_PENDING, &parameters);
 	if (SPI_processed > 0)
 	{
 		pending->state = spotify_spi_text(0, 1, context);
@@ -127,7 +138,7 @@ spotify_credentials_set_pending(const char *account, const char *state,
 	spotify_parameter_text(&parameters, account);
 	spotify_parameter_text(&parameters, state);
 	spotify_parameter_text(&parameters, code_verifier);
-	spotify_spi_run(SET_PENDING, &parameters);
+	(void) run_secret(SET_PENDING, &parameters);
 }
 
 void
@@ -136,5 +147,5 @@ spotify_credentials_end_pending(const char *account)
 	SpotifyParameters parameters = { 0 };
 
 	spotify_parameter_text(&parameters, account);
-	spotify_spi_run(END_PENDING, &parameters);
+	(void) run_secret(END_PENDING, &parameters);
 }

@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "store/spi.h"
@@ -107,6 +108,32 @@ spotify_spi_execute(const char *statement, const SpotifyParameters *parameters)
 	if (result < 0)
 		elog(ERROR, "SPI_execute_with_args failed: %s",
 			 SPI_result_code_string(result));
+}
+
+/*
+ * auto_explain shows the parameters of a statement, or puts them into its
+ * plan.  Returns the nest level of settings to go back to.
+ */
+static int
+hide_from_auto_explain(void)
+{
+	const char *name = "auto_explain.log_min_duration";
+	int nest_level = NewGUCNestLevel();
+
+	if (GetConfigOption(name, true, false) != NULL)
+		(void) set_config_option(name, "-1", PGC_SUSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	return nest_level;
+}
+
+void
+spotify_spi_execute_secret(const char *statement,
+						   const SpotifyParameters *parameters)
+{
+	int nest_level = hide_from_auto_explain();
+
+	spotify_spi_execute(statement, parameters);
+	AtEOXact_GUC(true, nest_level);
 }
 
 void

@@ -48,6 +48,9 @@ extern void spotify_parameter_array(SpotifyParameters *parameters,
  */
 extern void spotify_spi_execute(const char *statement,
 								const SpotifyParameters *parameters);
+/* The same, with parameters or results that nobody may see. */
+extern void spotify_spi_execute_secret(const char *statement,
+									   const SpotifyParameters *parameters);
 extern void spotify_spi_finish(void);
 
 /* Runs one statement whose rows do not matter; returns how many there were. */

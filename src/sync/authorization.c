@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "utils/builtins.h"
 
 #include "settings.h"
 #include "spotify/cleanup.h"
@@ -47,7 +48,7 @@ join_scopes(void)
 char *
 spotify_authorization_begin(const char *account_name)
 {
-	SpotifyAccount *account = spotify_accounts_find(account_name);
+	SpotifyAccount *account = spotify_login_find_account(account_name);
 	char *state = spotify_pkce_random();
 	char *verifier = spotify_pkce_random();
 	SpotifyAuthorizeParameters parameters = {
@@ -93,7 +94,8 @@ report_refused(const SpotifyRedirect *redirect, const char *account)
 			 is_denied
 				 ? errdetail("The user did not agree.")
 				 : errdetail("Spotify reported an error instead of a code."),
-			 errhint(SPOTIFY_HINT_AUTHORIZE, account, account)));
+			 errhint(SPOTIFY_HINT_AUTHORIZE, quote_literal_cstr(account),
+					 quote_literal_cstr(account))));
 }
 
 static void
@@ -110,9 +112,11 @@ check_redirect(const SpotifyRedirect *redirect,
 			 errhint(
 				 "Pass the whole address on which the browser ended: it has \"code=\" in it.")));
 	if (pending->code_verifier == NULL)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("no authorization of this account is under way"),
-						errhint(SPOTIFY_HINT_AUTHORIZE, account, account)));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("no authorization of this account is under way"),
+				 errhint(SPOTIFY_HINT_AUTHORIZE, quote_literal_cstr(account),
+						 quote_literal_cstr(account))));
 	if (redirect->state != NULL && strcmp(redirect->state, pending->state) != 0)
 		ereport(
 			ERROR,
@@ -137,7 +141,7 @@ report_code_refused(const SpotifyErrorBody *refusal, const char *account)
 												: refusal->code),
 		 errhint(
 			 "A code is good once, and for a few minutes. " SPOTIFY_HINT_AUTHORIZE,
-			 account, account)));
+			 quote_literal_cstr(account), quote_literal_cstr(account))));
 }
 
 /* A warning is enough: what is allowed goes on, the rest says why not. */
@@ -158,9 +162,11 @@ warn_of_missing_scopes(const char *granted, const char *account)
 							 SCOPES[i]);
 	}
 	if (missing.len > 0)
-		ereport(WARNING, (errmsg("not all scopes that are needed were granted"),
-						  errdetail("Missing: %s.", missing.data),
-						  errhint(SPOTIFY_HINT_AUTHORIZE, account, account)));
+		ereport(WARNING,
+				(errmsg("not all scopes that are needed were granted"),
+				 errdetail("Missing: %s.", missing.data),
+				 errhint(SPOTIFY_HINT_AUTHORIZE, quote_literal_cstr(account),
+						 quote_literal_cstr(account))));
 }
 
 static void
@@ -221,7 +227,7 @@ check_same_user(const SpotifyAccount *account, const SpotifyProfile *profile)
 char *
 spotify_authorization_complete(const char *account_name, const char *response)
 {
-	SpotifyAccount *account = spotify_accounts_find(account_name);
+	SpotifyAccount *account = spotify_login_find_account(account_name);
 	SpotifyCredentials *credentials = spotify_credentials_load(account_name);
 	SpotifyPendingAuthorization *pending =
 		spotify_credentials_load_pending(account_name);
@@ -233,16 +239,18 @@ spotify_authorization_complete(const char *account_name, const char *response)
 	SpotifyErrorBody refusal;
 	SpotifyProfile *profile;
 
+	spotify_login_check_limit(account);
 	check_redirect(redirect, pending, account_name);
 	if (!spotify_token_exchange_code(
 			&client, redirect->code, account->redirect_uri,
 			pending->code_verifier, &traffic, &grant, &refusal))
 		report_code_refused(&refusal, account_name);
-	spotify_login_keep_new(account_name, &grant);
 	warn_of_missing_scopes(grant.scope, account_name);
 
+	/* Nothing is stored, and so no row is locked, before Spotify has answered. */
 	profile = read_profile(&grant);
 	check_same_user(account, profile);
+	spotify_login_keep_new(account_name, &grant);
 	spotify_accounts_set_user(account_name, profile->user_id,
 							  profile->display_name);
 	return pstrdup(profile->user_id);

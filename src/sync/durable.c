@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -22,30 +23,45 @@
 #include "sync/durable_message.h"
 #include "sync/lock.h"
 
-/* Longest wait for a free worker slot, and how often one is looked for. */
-#define SLOT_WAIT_MS 5000
+/* How often a free worker slot is looked for. */
 #define SLOT_POLL_MS 20
 
+/*
+ * Longest waits for a worker slot, and for a row that somebody has locked.
+ * Whoever waits for the worker may be the one who holds that lock, which the
+ * server's deadlock detector cannot see.
+ */
+typedef struct Patience
+{
+	int slot_ms;
+	int lock_ms;
+} Patience;
+
+static const Patience PATIENT = { 5000, 2000 };
+
+/* After a cancel, somebody waits for the end. */
+static const Patience HURRIED = { 100, 100 };
+
 static void
-report_no_slot(void)
+report_no_slot(int waited_ms)
 {
 	ereport(
 		ERROR,
 		(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 		 errmsg("could not start a background worker"),
 		 errdetail(
-			 "No slot became free within %d seconds; nothing was sent to Spotify.",
-			 SLOT_WAIT_MS / 1000),
+			 "No slot became free within %d ms; nothing was sent to Spotify.",
+			 waited_ms),
 		 errhint("Raise \"max_worker_processes\".")));
 }
 
 static BackgroundWorkerHandle *
-start_worker(dsm_segment *segment)
+start_worker(dsm_segment *segment, const Patience *patience)
 {
 	BackgroundWorker worker = { 0 };
 	BackgroundWorkerHandle *handle;
 	TimestampTz deadline =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SLOT_WAIT_MS);
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), patience->slot_ms);
 
 	worker.bgw_flags =
 		BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -62,7 +78,7 @@ start_worker(dsm_segment *segment)
 	while (!RegisterDynamicBackgroundWorker(&worker, &handle))
 	{
 		if (GetCurrentTimestamp() >= deadline)
-			report_no_slot();
+			report_no_slot(patience->slot_ms);
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 SLOT_POLL_MS, PG_WAIT_EXTENSION);
@@ -70,6 +86,31 @@ start_worker(dsm_segment *segment)
 		CHECK_FOR_INTERRUPTS();
 	}
 	return handle;
+}
+
+void
+spotify_durable_copy_text(char *target, const char *text, size_t size)
+{
+	int length;
+
+	if (text == NULL)
+		return;
+	length = pg_mbcliplen(text, strlen(text), size - 1);
+	memcpy(target, text, length);
+	target[length] = '\0';
+}
+
+/* What the worker met was most likely a lock of its own caller. */
+static void
+report_locked(const SpotifyDurableMessage *message)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+		 errmsg("could not lock account \"%s\"", message->account),
+		 errdetail(
+			 "This transaction or another one has changed or locked it and has not ended; nothing was sent to Spotify."),
+		 errhint("Commit or roll back that transaction first.")));
 }
 
 /* Raises the worker's error as one of the caller's. */
@@ -91,6 +132,8 @@ check_result(const SpotifyDurableMessage *message)
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("the background worker ended before its work was done"),
 				 errhint("The server log tells why.")));
+	if (message->error.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE)
+		report_locked(message);
 	if (message->error.sqlstate != 0)
 		raise_error(&message->error);
 }
@@ -112,13 +155,16 @@ create_message(SpotifyDurableTask task, const char *account)
 
 /* Has a worker do the task; raises its error if there was one. */
 static void
-run_worker(dsm_segment *segment)
+run_worker(dsm_segment *segment, const Patience *patience)
 {
-	BackgroundWorkerHandle *handle = start_worker(segment);
+	SpotifyDurableMessage *message = dsm_segment_address(segment);
+	BackgroundWorkerHandle *handle;
 
+	message->lock_timeout_ms = patience->lock_ms;
+	handle = start_worker(segment, patience);
 	if (WaitForBackgroundWorkerShutdown(handle) == BGWH_POSTMASTER_DIED)
 		proc_exit(1);
-	check_result(dsm_segment_address(segment));
+	check_result(message);
 }
 
 /* What the worker sent counts, whether it succeeded or not. */
@@ -146,7 +192,7 @@ spotify_durable_token(const char *account, SpotifyTokenNeed need,
 	spotify_lock_wait(account, SPOTIFY_LOCK_TOKEN_QUEUE);
 	PG_TRY();
 	{
-		run_worker(segment);
+		run_worker(segment, &PATIENT);
 	}
 	PG_FINALLY();
 	{
@@ -157,7 +203,7 @@ spotify_durable_token(const char *account, SpotifyTokenNeed need,
 
 	result.token = pstrdup(message->token);
 	result.expires_at = message->expires_at;
-	explicit_bzero(message->token, sizeof(message->token));
+	explicit_bzero(message, sizeof(*message));
 	dsm_detach(segment);
 	return result;
 }
@@ -175,13 +221,13 @@ copy_record(SpotifyDurableMessage *message, const SpotifyRunRecord *record)
 		strlcpy(message->error_code, record->error_code,
 				sizeof(message->error_code));
 	if (record->error_message != NULL)
-		strlcpy(message->error_message, record->error_message,
-				sizeof(message->error_message));
+		spotify_durable_copy_text(message->error_message, record->error_message,
+								  sizeof(message->error_message));
 }
 
 void
 spotify_durable_record(const char *account, const SpotifyRunRecord *record,
-					   TimestampTz retry_after)
+					   TimestampTz retry_after, bool is_hurried)
 {
 	dsm_segment *segment = create_message(SPOTIFY_DURABLE_RECORD, account);
 	SpotifyDurableMessage *message = dsm_segment_address(segment);
@@ -189,6 +235,6 @@ spotify_durable_record(const char *account, const SpotifyRunRecord *record,
 	if (record != NULL)
 		copy_record(message, record);
 	message->retry_after = retry_after;
-	run_worker(segment);
+	run_worker(segment, is_hurried ? &HURRIED : &PATIENT);
 	dsm_detach(segment);
 }

@@ -43,10 +43,10 @@ extern SpotifyAccessToken spotify_durable_token(const char *account,
 /*
  * Writes the row of a run, and no request before retry_after for all accounts
  * of the account's client id; 0 leaves that as it is, a NULL record writes no
- * row.
+ * row.  If hurried, waits for nothing longer than a tenth of a second.
  */
 extern void spotify_durable_record(const char *account,
 								   const SpotifyRunRecord *record,
-								   TimestampTz retry_after);
+								   TimestampTz retry_after, bool is_hurried);
 
 #endif /* SPOTIFY_DURABLE_H */

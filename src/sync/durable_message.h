@@ -38,6 +38,7 @@ typedef struct SpotifyDurableMessage
 	Oid database_id;
 	Oid user_id; /* whose rights the worker takes */
 	SpotifySettingsImage settings;
+	int lock_timeout_ms; /* longest wait for a row that somebody has locked */
 	char account[SPOTIFY_MAX_ACCOUNT_LENGTH + 1];
 	SpotifyTokenNeed need;
 	char refused[SPOTIFY_MAX_TOKEN_LENGTH + 1];
@@ -47,7 +48,7 @@ typedef struct SpotifyDurableMessage
 	char mode[16];
 	char status[16];
 	char error_code[6];
-	char error_message[1024];
+	char error_message[2048];
 	TimestampTz retry_after;
 
 	/* the result */
@@ -57,5 +58,9 @@ typedef struct SpotifyDurableMessage
 	TimestampTz expires_at;
 	SpotifyTraffic traffic;
 } SpotifyDurableMessage;
+
+/* Copies what fits, and no half of a character; NULL copies nothing. */
+extern void spotify_durable_copy_text(char *target, const char *text,
+									  size_t size);
 
 #endif /* SPOTIFY_DURABLE_MESSAGE_H */

@@ -25,10 +25,13 @@
 #include "sync/token_keeper.h"
 
 /*
- * Longest wait for a row that somebody else has locked.  Whoever waits for the
- * worker may be the one who holds the lock, which the server cannot see.
+ * A worker must not hold up the server for as long as any user likes: the
+ * caller's settings count up to these, which are the defaults.
  */
-#define LOCK_TIMEOUT "2s"
+#define MAX_CONNECT_TIMEOUT_MS (10 * 1000)
+#define MAX_REQUEST_TIMEOUT_MS (30 * 1000)
+#define MAX_RETRIES			   4
+#define MAX_RETRY_WAIT_MS	   (10 * 1000)
 
 extern PGDLLEXPORT void spotify_durable_worker_main(Datum handle);
 
@@ -36,6 +39,13 @@ static void
 set_option(const char *name, const char *value)
 {
 	SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION);
+}
+
+static void
+limit_option(const char *name, int value, int maximum)
+{
+	if (value > maximum)
+		set_option(name, psprintf("%d", maximum));
 }
 
 /* What a role or the database has set must not stand in the way. */
@@ -47,9 +57,17 @@ set_options(const SpotifyDurableMessage *message)
 	set_option("default_transaction_isolation", "read committed");
 	set_option("default_transaction_deferrable", "off");
 	set_option("synchronous_commit", "on");
-	set_option("lock_timeout", LOCK_TIMEOUT);
+	set_option("lock_timeout", psprintf("%d", message->lock_timeout_ms));
 	set_option("statement_timeout", "0");
 	spotify_settings_restore(&message->settings);
+	limit_option("spotify_etl.connect_timeout", spotify_setting_connect_timeout,
+				 MAX_CONNECT_TIMEOUT_MS);
+	limit_option("spotify_etl.request_timeout", spotify_setting_request_timeout,
+				 MAX_REQUEST_TIMEOUT_MS);
+	limit_option("spotify_etl.max_retries", spotify_setting_max_retries,
+				 MAX_RETRIES);
+	limit_option("spotify_etl.max_retry_wait", spotify_setting_max_retry_wait,
+				 MAX_RETRY_WAIT_MS);
 }
 
 static void
@@ -107,13 +125,6 @@ do_task(SpotifyDurableMessage *message)
 	}
 }
 
-static void
-copy_text(char *target, const char *text, size_t size)
-{
-	if (text != NULL)
-		strlcpy(target, text, size);
-}
-
 /* Leaves the error to the caller; the log has it from there, if at all. */
 static void
 keep_error(SpotifyDurableMessage *message, MemoryContext context)
@@ -124,12 +135,25 @@ keep_error(SpotifyDurableMessage *message, MemoryContext context)
 	error = CopyErrorData();
 	FlushErrorState();
 	message->error.sqlstate = error->sqlerrcode;
-	copy_text(message->error.message, error->message,
-			  sizeof(message->error.message));
-	copy_text(message->error.detail, error->detail,
-			  sizeof(message->error.detail));
-	copy_text(message->error.hint, error->hint, sizeof(message->error.hint));
+	spotify_durable_copy_text(message->error.message, error->message,
+							  sizeof(message->error.message));
+	spotify_durable_copy_text(message->error.detail, error->detail,
+							  sizeof(message->error.detail));
+	spotify_durable_copy_text(message->error.hint, error->hint,
+							  sizeof(message->error.hint));
 	AbortCurrentTransaction();
+}
+
+/* A rate limit that the token endpoint set counts for later calls too. */
+static void
+keep_limit(SpotifyDurableMessage *message)
+{
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	spotify_accounts_set_retry_after(message->account,
+									 message->traffic.limited_until);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
 }
 
 /* Entered by name: see start_worker in durable.c. */
@@ -154,7 +178,7 @@ spotify_durable_worker_main(Datum handle)
 
 	BackgroundWorkerInitializeConnectionByOid(message->database_id, InvalidOid,
 											  0);
-	SetUserIdAndSecContext(message->user_id, SECURITY_LOCAL_USERID_CHANGE);
+	SetUserIdAndSecContext(message->user_id, 0);
 	set_options(message);
 
 	context = AllocSetContextCreate(TopMemoryContext, "spotify_etl worker",
@@ -168,6 +192,9 @@ spotify_durable_worker_main(Datum handle)
 	PG_CATCH();
 	{
 		keep_error(message, context);
+		CurrentResourceOwner = owner;
+		if (message->traffic.limited_until != 0)
+			keep_limit(message);
 	}
 	PG_END_TRY();
 	message->is_done = true;

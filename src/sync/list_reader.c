@@ -258,6 +258,10 @@ begin_pass(ListReader *reader)
 	begin_scan(reader, reader->page.total);
 	handle_page(reader, request);
 	release_page(reader);
+
+	/* An odd first page was asked for again. */
+	while (reader->under_way > 0)
+		handle_next_page(reader);
 	return true;
 }
 
@@ -282,6 +286,7 @@ resume(ListReader *reader)
 		spotify_report_out_of_memory();
 	if (offset == 0)
 		return;
+	reader->reading->is_resumed = true;
 	reader->next_offset = offset;
 	reader->is_last_pass = true; /* another one would ask for all again */
 	if (scan->is_unbroken && !check_page(reader, offset - SPOTIFY_PAGE_SIZE))

@@ -17,6 +17,7 @@ typedef struct SpotifyListReading
 	SpotifyScan scan;
 	SpotifyCatalog *catalog; /* what the entries are */
 	bool is_complete;		 /* proven to be the whole list as it is now */
+	bool is_resumed;		 /* some of it was read by an earlier run */
 	bool is_cut;			 /* by a rate limit, after something was read */
 } SpotifyListReading;
 

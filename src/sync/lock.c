@@ -7,6 +7,7 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
 
 #include "sync/lock.h"
 
@@ -57,10 +58,29 @@ spotify_lock_release(const char *account, const char *name)
 	(void) LockRelease(&tag, ExclusiveLock, false);
 }
 
+/* Longest time that a worker may have to wait for another one to end. */
+#define SESSION_LOCK_TIMEOUT_MS (5 * 60 * 1000)
+
 void
 spotify_lock_wait_session(const char *account, const char *name)
 {
 	LOCKTAG tag = make_tag(account, name);
+	int lock_timeout = LockTimeout;
 
+	LockTimeout = SESSION_LOCK_TIMEOUT_MS;
 	(void) LockAcquire(&tag, ExclusiveLock, true, false);
+	LockTimeout = lock_timeout;
+}
+
+/* Not of any account: the catalogue is shared. */
+#define CATALOG_ACCOUNT ""
+#define CATALOG_NAME	"catalog"
+
+void
+spotify_lock_catalog(bool is_exclusive)
+{
+	LOCKTAG tag = make_tag(CATALOG_ACCOUNT, CATALOG_NAME);
+
+	(void) LockAcquire(&tag, is_exclusive ? ExclusiveLock : ShareLock, false,
+					   false);
 }

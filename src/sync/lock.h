@@ -23,7 +23,17 @@ extern void spotify_lock_wait(const char *account, const char *name);
 
 extern void spotify_lock_release(const char *account, const char *name);
 
-/* Waits for the lock, until the end of the process. */
+/*
+ * Waits for the lock, until the end of the process; some minutes at most.  For
+ * workers, whose errors end them.
+ */
 extern void spotify_lock_wait_session(const char *account, const char *name);
+
+/*
+ * Until the end of the transaction: shared by all who write to the catalogue,
+ * exclusive for who deletes what nobody uses, so that nothing is deleted that
+ * somebody is about to refer to.
+ */
+extern void spotify_lock_catalog(bool is_exclusive);
 
 #endif /* SPOTIFY_LOCK_H */

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "spotify/failure.h"
@@ -41,17 +42,40 @@ warn_before_end(const SpotifyAccount *account)
 				timestamptz_to_str(ends_at)),
 		 errdetail(
 			 "Spotify ends an authorization six months after it was given."),
-		 errhint(SPOTIFY_HINT_AUTHORIZE, account->name, account->name)));
+		 errhint(SPOTIFY_HINT_AUTHORIZE, quote_literal_cstr(account->name),
+				 quote_literal_cstr(account->name))));
+}
+
+void
+spotify_login_check_limit(const SpotifyAccount *account)
+{
+	TimestampTz retry_after;
+
+	if (!account->retry_after.is_known)
+		return;
+	retry_after = spotify_time_to_server(account->retry_after);
+	if (retry_after > GetCurrentTimestamp())
+		spotify_failure_report_limit(retry_after, false);
+}
+
+SpotifyAccount *
+spotify_login_find_account(const char *name)
+{
+	SpotifyAccount *account = spotify_accounts_find(name);
+
+	if (account == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("there is no Spotify account \"%s\" any more", name)));
+	return account;
 }
 
 SpotifyLogin *
 spotify_login_open(const char *account, SpotifyTraffic *traffic)
 {
 	SpotifyLogin *login = palloc0(sizeof(SpotifyLogin));
-	SpotifyAccount *stored = spotify_accounts_find(account);
+	SpotifyAccount *stored = spotify_login_find_account(account);
 
-	if (stored == NULL)
-		elog(ERROR, "account \"%s\" has vanished", account);
 	login->context = CurrentMemoryContext;
 	login->account = account;
 	login->traffic = traffic;

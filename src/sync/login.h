@@ -7,6 +7,7 @@
 
 #include "spotify/exchange.h"
 #include "spotify/token.h"
+#include "store/accounts.h"
 #include "sync/durable.h"
 
 typedef struct SpotifyLogin SpotifyLogin;
@@ -17,6 +18,12 @@ typedef struct SpotifyLogin SpotifyLogin;
  */
 extern SpotifyLogin *spotify_login_open(const char *account,
 										SpotifyTraffic *traffic);
+
+/* Reports an error if Spotify asked not to be called yet. */
+extern void spotify_login_check_limit(const SpotifyAccount *account);
+
+/* The account; reports an error if it was forgotten meanwhile. */
+extern SpotifyAccount *spotify_login_find_account(const char *name);
 
 /* A SpotifyTokenSource. */
 extern const char *spotify_login_access_token(void *login, bool is_refused);

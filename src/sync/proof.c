@@ -134,7 +134,9 @@ handle_answer(Prover *prover, const SpotifyExchange *exchange)
 		spotify_failure_report_body(result, &problem);
 	for (int i = 0; i < batch->count; i++)
 	{
-		if (!contains[i])
+		if (contains[i])
+			prover->proof->contradicted_count++;
+		else
 			take_removed(prover, batch->items[i]);
 	}
 }
@@ -164,14 +166,14 @@ check_removal_guard(const Prover *prover)
 
 void
 spotify_proof_find(SpotifyProof *proof, const SpotifySavedPlan *plan,
-				   const SpotifyScan *scan, SpotifyClient *client,
+				   bool is_scan_proof, SpotifyClient *client,
 				   bool allow_mass_removal)
 {
 	Prover prover = { .proof = proof,
 					  .plan = plan,
 					  .client = client,
 					  .allow_mass_removal = allow_mass_removal,
-					  .is_scan_proof = scan->unidentified == 0 };
+					  .is_scan_proof = is_scan_proof };
 
 	memset(proof, 0, sizeof(*proof));
 	proof->removed =

@@ -79,7 +79,10 @@ spotify_run_fail(SpotifyRun *run, const ErrorData *error)
 {
 	MemoryContext context = CurrentMemoryContext;
 
-	close_record(run, "failed", error->message);
+	close_record(run, "failed",
+				 error->detail != NULL
+					 ? psprintf("%s: %s", error->message, error->detail)
+					 : error->message);
 	clear_changes(&run->record);
 	run->record.error_code = pstrdup(unpack_sql_state(error->sqlerrcode));
 
@@ -88,15 +91,19 @@ spotify_run_fail(SpotifyRun *run, const ErrorData *error)
 	PG_TRY();
 	{
 		spotify_durable_record(run->record.account, &run->record,
-							   run->traffic.limited_until);
+							   run->traffic.limited_until,
+							   error->sqlerrcode == ERRCODE_QUERY_CANCELED);
 	}
 	PG_CATCH();
 	{
+		ErrorData *failure;
+
 		/* Nothing was done here that an abort would have to undo. */
 		MemoryContextSwitchTo(context);
-		ereport(WARNING, (errmsg("could not record the failed run: %s",
-								 CopyErrorData()->message)));
+		failure = CopyErrorData();
 		FlushErrorState();
+		ereport(WARNING, (errmsg("could not record the failed run: %s",
+								 failure->message)));
 	}
 	PG_END_TRY();
 	RESUME_INTERRUPTS();

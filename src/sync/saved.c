@@ -16,6 +16,7 @@
 #include "settings.h"
 #include "spotify/cleanup.h"
 #include "sync/list_reader.h"
+#include "sync/lock.h"
 #include "sync/login.h"
 #include "sync/proof.h"
 #include "sync/run.h"
@@ -28,6 +29,8 @@
 	"a rate limit ended the run: what was read is kept, and the next run goes on from there"
 #define PROOF_CUT                                                              \
 	"a rate limit ended the run before it was known which of the missing tracks are gone: those stay active"
+#define LIST_CONTRADICTED                                                      \
+	"the list lacks tracks of which Spotify says that they are liked: they stay active"
 #define REMOVALS_UNPROVEN                                                      \
 	"entries without identity leave it open whether missing tracks are gone: they stay active"
 
@@ -84,6 +87,8 @@ why_partial(const SavedSync *sync)
 		return LIST_MOVED;
 	if (sync->proof.unproven_count > 0)
 		return REMOVALS_UNPROVEN;
+	if (sync->proof.contradicted_count > 0)
+		return LIST_CONTRADICTED;
 	return NULL;
 }
 
@@ -147,6 +152,7 @@ write_changes(SavedSync *sync, MemoryContext result_context)
 	Datum row;
 
 	count_changes(sync);
+	spotify_lock_catalog(false);
 	spotify_catalog_write(sync->reading->catalog);
 	keep_progress(sync);
 
@@ -161,6 +167,17 @@ write_changes(SavedSync *sync, MemoryContext result_context)
 							record->finished_at, sync->proof.removed,
 							sync->proof.removed_count);
 	return row;
+}
+
+/*
+ * Whether the list shows by itself that what it lacks is gone.  Any missing
+ * item could be behind an entry without identity; and between two runs more
+ * may have moved than the check of a resumed scan can see.
+ */
+static bool
+is_scan_proof(const SpotifyListReading *reading)
+{
+	return reading->scan.unidentified == 0 && !reading->is_resumed;
 }
 
 static Datum
@@ -179,11 +196,12 @@ run_phases(SavedSync *sync, bool allow_mass_removal,
 		spotify_list_read(sync->collection, sync->client, sync->progress);
 	make_plan(sync);
 	if (sync->reading->is_complete)
-		spotify_proof_find(&sync->proof, &sync->plan, &sync->reading->scan,
-						   sync->client, allow_mass_removal);
+		spotify_proof_find(&sync->proof, &sync->plan,
+						   is_scan_proof(sync->reading), sync->client,
+						   allow_mass_removal);
 	if (sync->reading->is_cut || sync->proof.is_cut)
 		spotify_durable_record(sync->run.record.account, NULL,
-							   sync->run.traffic.limited_until);
+							   sync->run.traffic.limited_until, false);
 	return write_changes(sync, result_context);
 }
 

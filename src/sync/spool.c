@@ -37,46 +37,66 @@ file_path(const char *account)
 	return psprintf(SPOOL_FOLDER "/%u_" UINT64_FORMAT, MyDatabaseId, hash);
 }
 
-static void
-report_file_error(const char *path)
+static char *
+temporary_path(const char *account)
 {
-	ereport(
-		ERROR,
-		(errcode_for_file_access(),
-		 errmsg("could not write file \"%s\": %m", path),
-		 errhint(
-			 "A new refresh token is kept there for a moment; nothing is asked of Spotify while that is not possible.")));
+	return psprintf("%s.tmp", file_path(account));
+}
+
+/* Writes from the start of the temporary file; false with errno set. */
+static bool
+write_temporary(const char *path, const char *content, size_t length)
+{
+	int fd = BasicOpenFilePerm(path, O_CREAT | O_WRONLY | PG_BINARY,
+							   S_IRUSR | S_IWUSR);
+	ssize_t written;
+	bool is_written;
+
+	if (fd < 0)
+		return false;
+	errno = 0;
+	written = write(fd, content, length);
+	if (written >= 0 && written != (ssize_t) length)
+		errno = ENOSPC;
+	is_written = written == (ssize_t) length && ftruncate(fd, length) == 0 &&
+				 pg_fsync(fd) == 0;
+	if (close(fd) != 0)
+		is_written = false;
+	return is_written;
 }
 
 void
-spotify_spool_check(void)
+spotify_spool_prepare(const char *account)
 {
-	if (MakePGDirectory(SPOOL_FOLDER) != 0 && errno != EEXIST)
-		report_file_error(SPOOL_FOLDER);
-	if (access(SPOOL_FOLDER, W_OK | X_OK) != 0)
-		report_file_error(SPOOL_FOLDER);
+	char *path = temporary_path(account);
+
+	if ((MakePGDirectory(SPOOL_FOLDER) != 0 && errno != EEXIST) ||
+		!write_temporary(path, palloc0(MAX_FILE_SIZE), MAX_FILE_SIZE))
+		ereport(
+			ERROR,
+			(errcode_for_file_access(),
+			 errmsg("could not write file \"%s\": %m", path),
+			 errdetail(
+				 "A new refresh token is kept there until it is committed; nothing was sent to Spotify."),
+			 errhint(
+				 "Make room, or give the server's user the right to write in the data directory.")));
 }
 
 void
 spotify_spool_write(const char *account, const SpotifySpooledGrant *grant)
 {
-	char *path = file_path(account);
-	char *temporary = psprintf("%s.tmp", path);
+	char *path = temporary_path(account);
 	char *content =
 		psprintf("%s\n%s\n%s\n" INT64_FORMAT "\n",
 				 grant->old_refresh_token_hash, grant->refresh_token,
 				 grant->access_token, (int64) grant->access_token_expires_at);
-	size_t length = strlen(content);
-	int fd = BasicOpenFile(temporary, O_CREAT | O_TRUNC | O_WRONLY | PG_BINARY);
 
-	if (fd < 0)
-		report_file_error(temporary);
-	if (write(fd, content, length) != (ssize_t) length || pg_fsync(fd) != 0 ||
-		close(fd) != 0)
-		report_file_error(temporary);
-	explicit_bzero(content, length);
-	if (durable_rename(temporary, path, LOG) != 0)
-		report_file_error(path);
+	if (!write_temporary(path, content, strlen(content)))
+		ereport(LOG, (errcode_for_file_access(),
+					  errmsg("could not write file \"%s\": %m", path)));
+	else
+		(void) durable_rename(path, file_path(account), LOG);
+	explicit_bzero(content, strlen(content));
 }
 
 /* The next line, without its end; NULL if there is none. */
@@ -138,10 +158,18 @@ spotify_spool_read(const char *account)
 	return parse_content(content);
 }
 
+static void
+remove_file(const char *path)
+{
+	if (access(path, F_OK) == 0)
+		(void) durable_unlink(path, LOG);
+}
+
 void
 spotify_spool_remove(const char *account)
 {
-	(void) durable_unlink(file_path(account), LOG);
+	remove_file(file_path(account));
+	remove_file(temporary_path(account));
 }
 
 char *

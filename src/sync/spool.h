@@ -22,18 +22,22 @@ typedef struct SpotifySpooledGrant
 } SpotifySpooledGrant;
 
 /*
- * Writes the file so that it outlasts a crash.  Raises an error if that is not
- * possible.  Allocates no shared memory and takes no lock.
+ * Makes room for the file on disk, so that writing it later cannot fail for
+ * lack of space or rights.  Raises an error if that is not possible.
+ */
+extern void spotify_spool_prepare(const char *account);
+
+/*
+ * Writes the file so that it outlasts a crash.  Takes no lock.  Raises no
+ * error, since the token can still go to the table: the log says what failed.
  */
 extern void spotify_spool_write(const char *account,
 								const SpotifySpooledGrant *grant);
 
-/* Whether the file can be written, without writing it; else raises an error. */
-extern void spotify_spool_check(void);
-
 /* The file's content in the current memory context; NULL if there is none. */
 extern SpotifySpooledGrant *spotify_spool_read(const char *account);
 
+/* Removes the file, and what a crash left of it. */
 extern void spotify_spool_remove(const char *account);
 
 /* What tells one refresh token from another without giving it away. */

@@ -8,8 +8,8 @@
  *	2. Bring in what an earlier worker left in the spool when it was stopped.
  *	3. Read the tokens and lock their rows for a moment, which shows that they
  *	   can be written.  If a token is there that will do, this is the end.
- *	4. Send the refresh token, spool the answer, store it, commit, empty the
- *	   spool.  Signals that would end the process are held off meanwhile.
+ *	4. Send the refresh token and spool the answer, with the signals held off
+ *	   that would end the process; then store it, commit, and empty the spool.
  *
  * What is stored is compared before it is replaced: a new authorization that
  * came in between is never overwritten.
@@ -20,6 +20,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -31,6 +32,7 @@
 #include "store/credentials.h"
 #include "store/spi.h"
 #include "sync/lock.h"
+#include "sync/login.h"
 #include "sync/spool.h"
 #include "sync/token_keeper.h"
 
@@ -73,18 +75,6 @@ end_transaction(TokenKeeper *keeper)
 }
 
 static void
-check_retry_after(const SpotifyAccount *account)
-{
-	TimestampTz retry_after;
-
-	if (!account->retry_after.is_known)
-		return;
-	retry_after = spotify_time_to_server(account->retry_after);
-	if (retry_after > GetCurrentTimestamp())
-		spotify_failure_report_limit(retry_after, false);
-}
-
-static void
 report_not_visible(const char *account)
 {
 	ereport(
@@ -105,7 +95,8 @@ report_not_authorized(const char *account)
 		 errmsg("account \"%s\" is not authorized at Spotify", account),
 		 errdetail(
 			 "No refresh token is stored for it. A dump does not hold any."),
-		 errhint(SPOTIFY_HINT_AUTHORIZE, account, account)));
+		 errhint(SPOTIFY_HINT_AUTHORIZE, quote_literal_cstr(account),
+				 quote_literal_cstr(account))));
 }
 
 static void
@@ -121,7 +112,8 @@ report_needs_authorization(const char *account, const SpotifyErrorBody *refusal)
 													 : refusal->code)
 			 : errdetail(
 				   "Spotify refused the refresh token before; it was not sent again."),
-		 errhint(SPOTIFY_HINT_AUTHORIZE, account, account)));
+		 errhint(SPOTIFY_HINT_AUTHORIZE, quote_literal_cstr(account),
+				 quote_literal_cstr(account))));
 }
 
 static void
@@ -145,10 +137,12 @@ bring_in(TokenKeeper *keeper, const SpotifySpooledGrant *spooled)
 		strcmp(keeper->refresh_token_hash, spooled->old_refresh_token_hash) ==
 			0)
 	{
-		spotify_credentials_set_tokens(
-			keeper->name, spooled->access_token,
-			spotify_time_from_server(spooled->access_token_expires_at),
-			spooled->refresh_token, keeper->credentials->refresh_token);
+		if (spotify_credentials_set_tokens(
+				keeper->name, spooled->access_token,
+				spotify_time_from_server(spooled->access_token_expires_at),
+				spooled->refresh_token, keeper->credentials->refresh_token))
+			spotify_accounts_confirm(keeper->name, NULL);
+		keeper->account = spotify_accounts_find(keeper->name);
 		load_credentials(keeper);
 	}
 }
@@ -175,7 +169,7 @@ read_account(TokenKeeper *keeper)
 	if (spooled != NULL)
 		spotify_spool_remove(keeper->name);
 
-	check_retry_after(keeper->account);
+	spotify_login_check_limit(keeper->account);
 	if (keeper->credentials->refresh_token == NULL)
 		report_not_authorized(keeper->name);
 	if (keeper->account->needs_authorization &&
@@ -198,6 +192,7 @@ is_token_good(const TokenKeeper *keeper)
 		   strcmp(stored->access_token, keeper->refused) != 0;
 }
 
+/* Only a token that replaces the old one could be lost. */
 static void
 spool_grant(const TokenKeeper *keeper, const SpotifyGrant *grant)
 {
@@ -223,15 +218,14 @@ store_grant(TokenKeeper *keeper, const SpotifyGrant *grant)
 			grant->refresh_token, keeper->credentials->refresh_token))
 		spotify_accounts_confirm(keeper->name, grant->scope);
 	end_transaction(keeper);
-	if (grant->refresh_token != NULL)
-		spotify_spool_remove(keeper->name);
+	spotify_spool_remove(keeper->name);
 }
 
 /*
  * Sends the refresh token and stores what comes back.  Returns false if it was
- * refused.  The server's quick end (SIGQUIT) is held off from before the token
- * is spent until the answer is in the spool, everything else until it is in
- * the table.
+ * refused.  Whatever would end the process, the server's quick end (SIGQUIT)
+ * included, is held off from before the token is spent until the answer is in
+ * the spool.  Not longer: the wait for a row must be able to end.
  */
 static bool
 refresh(TokenKeeper *keeper, SpotifyErrorBody *refusal)
@@ -245,7 +239,7 @@ refresh(TokenKeeper *keeper, SpotifyErrorBody *refusal)
 
 	sigemptyset(&quit);
 	sigaddset(&quit, SIGQUIT);
-	spotify_spool_check();
+	spotify_spool_prepare(keeper->name);
 
 	HOLD_INTERRUPTS();
 	sigprocmask(SIG_BLOCK, &quit, NULL);
@@ -262,9 +256,9 @@ refresh(TokenKeeper *keeper, SpotifyErrorBody *refusal)
 		sigprocmask(SIG_UNBLOCK, &quit, NULL);
 	}
 	PG_END_TRY();
+	RESUME_INTERRUPTS();
 	if (is_granted)
 		store_grant(keeper, &grant);
-	RESUME_INTERRUPTS();
 	return is_granted;
 }
 
@@ -301,6 +295,7 @@ spotify_token_keeper_get(const char *account, SpotifyTokenNeed need,
 	SpotifyErrorBody refusal;
 	SpotifyAccessToken result;
 
+	/* Only a worker can have it, and that ends by itself. */
 	spotify_lock_wait_session(account, SPOTIFY_LOCK_TOKEN);
 	for (int attempt = 1;; attempt++)
 	{

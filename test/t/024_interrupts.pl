@@ -1,0 +1,457 @@
+# Interrupts: wherever a call waits, a cancel, statement_timeout or termination
+# ends it at once; nobody else is disturbed, and no signal disturbs it.
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+use JSON::PP;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+use SpotifyMock;
+use SpotifyTest;
+
+my $directory = PostgreSQL::Test::Utils::tempdir_short();
+my $SLOTS = 3;        # for background workers
+my $LONGEST = 1.0;    # seconds that the end of a call may take; 0.01 is usual
+
+# A name lookup that takes its time, for the server alone.
+my $shim = <<'C';
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef int Lookup(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
+int
+getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+			struct addrinfo **addresses)
+{
+	const char *slow = ".slow.invalid";
+	size_t length = name == NULL ? 0 : strlen(name);
+
+	if (length > strlen(slow) && strcmp(name + length - strlen(slow), slow) == 0)
+	{
+		sleep(8);
+		return EAI_NONAME;
+	}
+	return ((Lookup *) dlsym(RTLD_NEXT, "getaddrinfo"))(name, service, hints, addresses);
+}
+C
+append_to_file("$directory/shim.c", $shim);
+system_or_bail($ENV{CC} || 'cc', '-shared', '-fPIC', '-o', "$directory/shim.so",
+	"$directory/shim.c", '-ldl');
+
+my $mock = SpotifyMock->start('--library', 120);
+my $node = do
+{
+	local $ENV{LD_PRELOAD} = join ' ', grep { defined } $ENV{LD_PRELOAD}, "$directory/shim.so";
+	start_node($mock, configuration => <<~CONF);
+		max_worker_processes = $SLOTS
+		max_logical_replication_workers = 0
+		CONF
+};
+create_account($node);
+
+# Interrupts a backend; gives the milliseconds until it has nothing to do.
+$node->safe_psql('postgres', <<'SQL');
+CREATE FUNCTION interrupt(victim integer, is_termination boolean) RETURNS double precision
+LANGUAGE plpgsql AS $$
+DECLARE
+	start timestamptz := clock_timestamp();
+BEGIN
+	IF is_termination THEN
+		PERFORM pg_terminate_backend(victim);
+	ELSE
+		PERFORM pg_cancel_backend(victim);
+	END IF;
+	LOOP
+		PERFORM pg_stat_clear_snapshot();
+		EXIT WHEN NOT EXISTS (SELECT FROM pg_stat_activity
+		                       WHERE pid = victim AND state = 'active')
+		       OR clock_timestamp() > start + interval '15 s';
+		PERFORM pg_sleep(0.001);
+	END LOOP;
+	RETURN extract(epoch FROM clock_timestamp() - start) * 1000;
+END $$;
+SQL
+
+my $watcher = open_session($node);
+
+sub pid_of { return ask($_[0], 'SELECT pg_backend_pid()')->{output}; }
+
+# Starts a statement and returns while it runs.
+sub send_statement
+{
+	my ($session, $sql) = @_;
+	$session->{stderr} = '';
+	$session->query_until(qr/sent\n/, "\\echo sent\n$sql;\n");
+	return;
+}
+
+# Returns once a backend waits for the network, and goes on doing so; where a
+# worker asks for a token, once that does.
+sub await_waiting
+{
+	my ($pid, $is_token) = @_;
+	my $who = $is_token ? "backend_type = 'spotify_etl worker'" : "pid = $pid AND state = 'active'";
+	my $times = 0;
+
+	for (1 .. 500)
+	{
+		my $type = ask($watcher, "SELECT wait_event_type FROM pg_stat_activity WHERE $who")->{output};
+		$times = $type eq 'Extension' ? $times + 1 : 0;
+		return 1 if $times == 3;
+		sleep 0.01;
+	}
+	return 0;
+}
+
+# A worker that asks for a token goes on when its caller is gone, so that no
+# token is lost.  Returns when there is none.
+sub await_no_worker
+{
+	for (1 .. 1000)
+	{
+		return 1 if ask($watcher,
+			"SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'spotify_etl worker'")->{output} eq '0';
+		sleep 0.01;
+	}
+	return 0;
+}
+
+# Whether a process is running.  One that nobody has waited for yet is not.
+sub is_running
+{
+	my ($pid) = @_;
+	open my $file, '<', "/proc/$pid/stat" or return 0;
+	my $line = <$file> // return 0;
+	return $line !~ /^\d+ \(.*\) Z/;
+}
+
+sub is_gone
+{
+	my ($pid, $seconds) = @_;
+	my $end = time + $seconds;
+	while (is_running($pid))
+	{
+		return 0 if time > $end;
+		sleep 0.005;
+	}
+	return 1;
+}
+
+# A connection that nobody accepts, and an address that drops everything.
+my $deaf = IO::Socket::INET->new(Listen => 64, LocalAddr => '127.0.0.1:0') or die "listen: $!";
+my $full = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1:0') or die "listen: $!";
+my @fillers = map
+{
+	IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $full->sockport, Blocking => 0)
+} 1 .. 4;
+
+my $SYNC = "SELECT spotify_sync_liked('default')";
+my $REFRESH = "SELECT spotify_refresh_token('default')";
+my %TRACKS = (path => '/me/tracks$');
+my %TOKEN = (path => '/api/token$');
+my $brief = "SET spotify_etl.request_timeout = '700ms'; SET spotify_etl.max_retries = 0";
+my $deaf_port = $deaf->sockport;
+my $full_port = $full->sockport;
+
+# Where a call can wait: name, settings, fault, statement, how many requests the
+# mock has seen by then, and what is special.
+my @phases = (
+	[ 'connecting', "SET spotify_etl.api_url = 'http://127.0.0.1:$full_port'", undef, $SYNC, 0 ],
+	[ 'connected to the deaf', "SET spotify_etl.api_url = 'http://127.0.0.1:$deaf_port'", undef, $SYNC, 0 ],
+	[ 'in a TLS handshake', "SET spotify_etl.api_url = 'https://127.0.0.1:$deaf_port'", undef, $SYNC, 0 ],
+	[ 'waiting for an answer', '', { match => {%TRACKS}, action => { silent => 'start' } }, $SYNC, 1 ],
+	[ 'in the head of an answer', '', { match => {%TRACKS}, action => { silent => 'status_line' } }, $SYNC, 1 ],
+	[ 'in a trickling body', '', { match => {%TRACKS}, action => { trickle => { bytes => 1, ms => 5 } } }, $SYNC, 1 ],
+	[ 'in the middle of a scan', '', { match => { %TRACKS, offset => [ 50, 100 ] }, action => { silent => 'body' } }, $SYNC, 3 ],
+	[ 'in a pause after 503', "SET spotify_etl.max_retry_wait = '10s'",
+		{ match => {%TRACKS}, action => { status => 503, retry_after => 9 } }, $SYNC, 1 ],
+	[ 'in a pause after 429', "SET spotify_etl.max_retry_wait = '10s'",
+		{ match => {%TRACKS}, action => { status => 429, retry_after => 9 } }, $SYNC, 1 ],
+	[ 'waiting for a token', $brief, { match => {%TOKEN}, action => { silent => 'start' } }, $REFRESH, 1, 'token' ],
+	[ 'in the body of a token', $brief, { match => {%TOKEN}, action => { silent => 'body' } },
+		$REFRESH, 1, 'token' ],
+	[ 'waiting for a token in a sync', $brief,
+		{ match => {%TOKEN}, action => { silent => 'start' } }, $SYNC, 2, 'token' ],
+	[ 'looking up a name', "SET spotify_etl.api_url = 'https://api.slow.invalid/v1'", undef, $SYNC, 0, 'lookup' ],
+	[ 'looking up a name, for a token', "$brief; SET spotify_etl.accounts_url = 'https://accounts.slow.invalid'",
+		undef, $REFRESH, 0, 'token lookup' ],
+);
+
+sub version_number { my ($major, $minor) = ($_[0] // '') =~ /(\d+)\.(\d+)/; return ($major // 0) * 1000 + ($minor // 0); }
+
+my $can_leave_lookup = version_number(scalar qx(curl-config --version)) >= 7087;
+is(sync_liked($node)->{status}, 'succeeded', 'the first sync');
+
+my $session = open_session($node);
+my $pid = pid_of($session);
+my $slowest = 0;
+
+sub prepare
+{
+	my ($settings, $fault) = @_;
+	await_no_worker();
+	$mock->no_faults;
+	$mock->post('expire', { access_tokens => 'all' })
+	  if $fault && $fault->{match}{path} eq $TOKEN{path};
+	$mock->forget_log;
+	$mock->fault($fault) if $fault;
+	return
+	    "RESET spotify_etl.api_url; RESET spotify_etl.accounts_url; RESET spotify_etl.max_retry_wait; "
+	  . "RESET spotify_etl.request_timeout; RESET spotify_etl.max_retries; "
+	  . "SET statement_timeout = 0; $settings";
+}
+
+# The time in milliseconds that an interrupt took, checked.
+sub check_time
+{
+	my ($milliseconds, $name) = @_;
+	$slowest = $milliseconds if $milliseconds > $slowest;
+	note sprintf '%s: %.1f ms', $name, $milliseconds;
+	return cmp_ok($milliseconds, '<', $LONGEST * 1000, "$name: it ends at once");
+}
+
+for my $phase (@phases)
+{
+	my ($where, $settings, $fault, $sql, $requests, $special) = @$phase;
+	my $is_token = ($special // '') =~ /token/;
+
+  SKIP:
+	{
+		skip "$where: libcurl before 7.87 waits for the lookup", 1
+		  if ($special // '') =~ /lookup/ && !$can_leave_lookup;
+
+		# A cancel.
+		ask($session, prepare($settings, $fault));
+		my $before = library_state($session);
+		send_statement($session, $sql);
+		ok(await_waiting($pid, $is_token), "cancel $where: it waits");
+		cmp_ok($mock->count->{total}, '>=', $requests, "cancel $where: after so many requests");
+		check_time(ask($watcher, "SELECT interrupt($pid, false)")->{output}, "cancel $where");
+		$session->{stderr} = '';
+		my $answer = $session->query('SELECT 17');
+		like($session->{stderr}, qr/ERROR:  57014: canceling statement due to user request/,
+			"cancel $where: the error");
+		is($answer, 17, "cancel $where: the session goes on");
+		is(library_state($session), $before, "cancel $where: nothing is written");
+
+		# statement_timeout, which the backend does to itself.
+		ask($session, prepare($settings, $fault));
+		my $start = time;
+		ask($session, "SET statement_timeout = '150ms'");
+		$answer = ask($session, $sql);
+		my $elapsed = time - $start;
+		ask($session, 'RESET statement_timeout');
+		is($answer->{code}, '57014', "timeout $where: the error is 57014")
+		  or diag($answer->{text}, $answer->{output});
+		like($answer->{message}, qr/statement timeout/, "timeout $where: the message");
+		cmp_ok($elapsed, '>=', 0.15, "timeout $where: it had its time");
+		check_time(($elapsed - 0.15) * 1000, "timeout $where");
+		is(library_state($session), $before, "timeout $where: nothing is written");
+
+		# The end of the backend.
+		my $victim = open_session($node, prepare($settings, $fault));
+		my $victim_pid = pid_of($victim);
+		send_statement($victim, $sql);
+		ok(await_waiting($victim_pid, $is_token), "termination $where: it waits");
+		check_time(ask($watcher, "SELECT interrupt($victim_pid, true)")->{output},
+			"termination $where");
+		ok(is_gone($victim_pid, $LONGEST), "termination $where: the process is gone");
+		eval { $victim->{run}->finish };
+		like($victim->{stderr}, qr/FATAL:  57P01: terminating connection due to administrator command/,
+			"termination $where: the error");
+		is(ask($session, 'SELECT 18')->{output}, 18, "termination $where: other sessions go on");
+	}
+}
+note sprintf 'the slowest: %.1f ms', $slowest;
+ask($session, prepare(''));
+change_library($mock);
+heals($session, $node, $mock, 'after all that');
+
+# A signal that is no interrupt does not disturb a call, and a call does not
+# hold up the others.
+my $trickle = { match => {%TRACKS}, action => { trickle => { bytes => 700, ms => 50 } } };
+ask($session, prepare('', $trickle));
+change_library($mock);
+send_statement($session, "SELECT status, retries FROM spotify_sync_liked('default')");
+ok(await_waiting($pid), 'a storm of signals: the call waits');
+my $signals = 0;
+for (1 .. 300)
+{
+	$signals += kill 'HUP', $pid;
+	$signals += kill 'USR1', $pid;
+	$node->reload if $_ % 100 == 0;
+	sleep 0.001;
+}
+is($signals, 600, 'a storm of signals: they are sent');
+is(ask($watcher, "SELECT state FROM pg_stat_activity WHERE pid = $pid")->{output},
+	'active', 'a storm of signals: the call goes on');
+$mock->no_faults;
+like($session->query(''), qr/^succeeded\|0$/, 'a storm of signals: and succeeds at the first attempt');
+is_deeply([ liked_differences($node, $mock) ], [], 'a storm of signals: the table is true');
+
+# Another database can be dropped, for which every backend must take part.
+$node->safe_psql('postgres', 'CREATE DATABASE unwanted');
+ask($session, prepare('', { match => {%TRACKS}, action => { silent => 'start' } }));
+send_statement($session, $SYNC);
+ok(await_waiting($pid), 'DROP DATABASE: a call waits');
+my $start = time;
+is(ask($watcher, 'DROP DATABASE unwanted')->{text}, '', 'DROP DATABASE: another database goes');
+cmp_ok(time - $start, '<', 2, 'DROP DATABASE: and is not held up');
+is(ask($watcher, "SELECT state FROM pg_stat_activity WHERE pid = $pid")->{output},
+	'active', 'DROP DATABASE: meanwhile the call goes on');
+
+# The same while a worker waits for a token.
+$watcher->query("SELECT interrupt($pid, false)");
+$session->query('');
+$node->safe_psql('postgres', 'CREATE DATABASE unwanted');
+ask($session, prepare("SET spotify_etl.request_timeout = '4s'; SET spotify_etl.max_retries = 0",
+		{ match => {%TOKEN}, action => { silent => 'start' } }));
+send_statement($session, $REFRESH);
+ok(await_waiting($pid, 'token'), 'DROP DATABASE: a worker waits for a token');
+$start = time;
+is(ask($watcher, 'DROP DATABASE unwanted')->{text}, '', 'DROP DATABASE: another database goes');
+cmp_ok(time - $start, '<', 2, 'DROP DATABASE: and is not held up by the worker');
+$watcher->query("SELECT interrupt($pid, false)");
+$session->query('');
+
+ask($session, prepare('', { match => {%TRACKS}, action => { silent => 'start' } }));
+send_statement($session, $SYNC);
+ok(await_waiting($pid), 'locks: a call waits');
+
+# Nor are tables locked against others.
+is( ask($watcher, <<~SQL)->{text}, '', 'a waiting call has locked no table for writing');
+	BEGIN;
+	SET LOCAL lock_timeout = '500ms';
+	LOCK TABLE spotify.liked_tracks, spotify.tracks, spotify.albums, spotify.artists,
+		spotify.accounts, spotify.sync_runs IN SHARE MODE;
+	COMMIT;
+	SQL
+$watcher->query("SELECT interrupt($pid, false)");
+$session->query('');
+
+# A cancel of one call leaves another one alone.
+$mock->no_faults;
+$mock->post('user', { id => 'other', size => 90 });
+$mock->post('refresh_token', { refresh_token => 'mock-refresh-other', user => 'other' });
+my $bystander = open_session($node,
+	"SELECT spotify_set_account('mock-client', 'mock-secret', 'mock-refresh-other', account => 'other')");
+$mock->fault(
+	{ match => { %TRACKS, user => 'other' }, action => { trickle => { bytes => 700, ms => 20 } } },
+	{ match => { %TRACKS, user => 'mock-user' }, action => { silent => 'body' } });
+send_statement($bystander, "SELECT status, inserted FROM spotify_sync_liked('other')");
+send_statement($session, $SYNC);
+ok(await_waiting($pid), 'two calls: the first waits');
+check_time(ask($watcher, "SELECT interrupt($pid, false)")->{output}, 'two calls: a cancel of one');
+$session->query('');
+like($bystander->query(''), qr/^succeeded\|90$/, 'two calls: the other one succeeds');
+$mock->no_faults;
+
+# A token request that hangs on after its caller was cancelled does not keep the
+# account from its work.
+ask($session, prepare("SET spotify_etl.request_timeout = '4s'; SET spotify_etl.max_retries = 0",
+		{ match => {%TOKEN}, action => { silent => 'start' } }));
+send_statement($session, $REFRESH);
+ok(await_waiting($pid, 'token'), 'after a cancelled token request: it waits');
+check_time(ask($watcher, "SELECT interrupt($pid, false)")->{output}, 'after a cancelled token request');
+$session->query('');
+$mock->no_faults;
+is(ask($session, "SELECT status FROM spotify_sync_liked('default')")->{output},
+	'succeeded', 'after a cancelled token request: a sync, for which a token is there');
+
+# What stands in the way of the record of a failed run does not hold up the
+# cancel: somebody who has locked the run log, or no slot for a worker.
+my $bounded = "SET spotify_etl.request_timeout = '6s'; SET spotify_etl.max_retries = 0";
+my $second = open_session($node, prepare($bounded, { match => {%TRACKS}, action => { silent => 'start' } }));
+my $second_pid = pid_of($second);
+send_statement($second, $SYNC);
+ok(await_waiting($second_pid), 'a locked run log: the call waits');
+my $locker = open_session($node);
+ask($locker, 'BEGIN; LOCK TABLE spotify.sync_runs');
+check_time(ask($watcher, "SELECT interrupt($second_pid, false)")->{output}, 'a locked run log: a cancel');
+$second->{stderr} = '';
+$second->query('');
+like($second->{stderr}, qr/ERROR:  57014/, 'a locked run log: the error');
+unlike($second->{stderr}, qr/\(null\)/, 'a locked run log: the warning has a text');
+$locker->quit;
+
+send_statement($second, 'SELECT pg_sleep(3)');
+check_time(ask($watcher, "SELECT interrupt($second_pid, false)")->{output},
+	'a locked run log: the session can be cancelled afterwards');
+$second->query('');
+$second->quit;
+
+my $third = open_session($node, prepare($bounded, { match => {%TRACKS}, action => { silent => 'start' } }));
+my $third_pid = pid_of($third);
+send_statement($third, $SYNC);
+ok(await_waiting($third_pid), 'no free slot: the call waits');
+$mock->fault({ match => {%TOKEN}, action => { silent => 'start' } });
+my @hogs;
+for my $number (1 .. $SLOTS)
+{
+	my $hog = open_session($node, <<~SQL);
+		SET spotify_etl.request_timeout = '3s';
+		SET spotify_etl.max_retries = 0;
+		SELECT spotify_set_account('mock-client', 'mock-secret', 'mock-refresh-token', account => 'hog $number');
+		SQL
+	send_statement($hog, "SELECT spotify_refresh_token('hog $number')");
+	push @hogs, $hog;
+}
+for (1 .. 200)
+{
+	last if $mock->count->{token} == $SLOTS;
+	sleep 0.01;
+}
+is($mock->count->{token}, $SLOTS, 'no free slot: every slot is taken');
+check_time(ask($watcher, "SELECT interrupt($third_pid, false)")->{output}, 'no free slot: a cancel');
+$third->{stderr} = '';
+$third->query('');
+like($third->{stderr}, qr/ERROR:  57014/, 'no free slot: the error');
+$_->quit for $third, @hogs;
+$mock->no_faults;
+
+# A client that goes away, where the server looks for that.
+SKIP:
+{
+	skip 'client_connection_check_interval is of PostgreSQL 14', 3
+	  unless ask($watcher, "SELECT current_setting('server_version_num')::int >= 140000")->{output} eq 't';
+	my $leaving = open_session($node,
+		prepare("SET client_connection_check_interval = '50ms'",
+			{ match => {%TRACKS}, action => { silent => 'start' } }));
+	my $leaving_pid = pid_of($leaving);
+	send_statement($leaving, $SYNC);
+	ok(await_waiting($leaving_pid), 'a client goes away: its call waits');
+	$leaving->{run}->kill_kill;
+	ok(is_gone($leaving_pid, 2), 'a client goes away: its backend ends');
+	is(ask($session, 'SELECT 19')->{output}, 19, 'a client goes away: other sessions go on');
+}
+
+unlike(slurp_file($node->logfile), qr/PANIC|terminated by signal|TRAP|stack smashing|corrupt/,
+	'no process crashed');
+
+# The end of the server is the end of the call.
+for my $end ('immediate', 'fast', 'the death of the postmaster')
+{
+	my $last = open_session($node, prepare('', { match => {%TRACKS}, action => { silent => 'start' } }));
+	my $last_pid = pid_of($last);
+	$watcher = open_session($node);
+	send_statement($last, $SYNC);
+	ok(await_waiting($last_pid), "$end: a call waits");
+	$start = time;
+	if ($end =~ /death/) { $node->kill9; }
+	else { $node->stop($end); }
+	ok(is_gone($last_pid, 2), "$end: the backend ends");
+	note sprintf '%s: %.0f ms', $end, (time - $start) * 1000;
+	eval { $_->{run}->finish } for $last, $watcher;
+	$node->start unless $end =~ /death/;
+}
+eval { $_->{run}->finish } for $session, $bystander;
+done_testing();

@@ -278,49 +278,53 @@ note_first_problem(SpotifyExchange *exchange)
 				sizeof(exchange->first_problem));
 }
 
-/* Words shorter than this are no secrets: tokens have hundreds of bytes. */
-#define MIN_SECRET_LENGTH 8
+/*
+ * So many bytes of a secret tell something of it.  Shorter ones could be a
+ * word of Spotify's.
+ */
+#define TELLING_LENGTH 8
 
-/* What stands between words; a message that was shortened ends in dots. */
-#define SEPARATORS " \"'.,;:=&/"
-
+/* Whether text has a telling part of a secret. */
 static bool
-stands_in(const char *word, const char *secret)
+repeats(const char *text, const char *secret)
 {
-	return secret != NULL && strstr(secret, word) != NULL;
+	size_t length = strlen(text);
+
+	for (size_t i = 0; secret != NULL && i + TELLING_LENGTH <= length; i++)
+	{
+		char part[TELLING_LENGTH + 1];
+
+		strlcpy(part, text + i, sizeof(part));
+		if (strstr(secret, part) != NULL)
+			return true;
+	}
+	return false;
 }
 
-/* Whether a word of an answer is from something secret that was sent. */
 static bool
-is_repeated(const SpotifyExchangeRequest *request, const char *word)
+repeats_secret(const SpotifyExchangeRequest *request, const char *text)
 {
-	return strlen(word) >= MIN_SECRET_LENGTH &&
-		   (stands_in(word, request->bearer) ||
-			stands_in(word, request->form_secret) ||
-			stands_in(word, request->basic_secret) ||
-			stands_in(word, request->password));
+	for (int i = 0; i < (int) lengthof(request->secrets); i++)
+	{
+		if (repeats(text, request->secrets[i]))
+			return true;
+	}
+	return repeats(text, request->bearer) || repeats(text, request->password);
 }
 
 /*
  * An answer that repeats what it was sent must not bring a secret into an
- * error message: then none of its words is shown.
+ * error message.
  */
 static void
 withhold_secrets(const SpotifyExchangeRequest *request, SpotifyErrorBody *body)
 {
-	char words[sizeof(body->message)];
-	char *rest;
+	static const char withheld[] = "(withheld, for it repeats a secret)";
 
-	if (is_repeated(request, body->code))
+	if (repeats_secret(request, body->code))
 		body->code[0] = '\0';
-	strlcpy(words, body->message, sizeof(words));
-	for (char *word = strtok_r(words, SEPARATORS, &rest); word != NULL;
-		 word = strtok_r(NULL, SEPARATORS, &rest))
-	{
-		if (is_repeated(request, word))
-			strlcpy(body->message, "(withheld, for it repeats a secret)",
-					sizeof(body->message));
-	}
+	if (repeats_secret(request, body->message))
+		strlcpy(body->message, withheld, sizeof(body->message));
 }
 
 /* Decides what follows from the answer that an exchange just got. */

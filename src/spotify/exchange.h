@@ -33,11 +33,10 @@ typedef struct SpotifyExchangeRequest
 	const char *bearer;
 	const char *username;
 	const char *password;
-	const char *form_secret;  /* in the form, such as a token; NULL: none */
-	const char *basic_secret; /* user and password as Basic sends them */
-	bool is_idempotent;		  /* may be repeated although it may have arrived */
-	bool is_reauthorized;	  /* the bearer is new, after another was refused */
-	void *tag;				  /* the caller's */
+	const char *secrets[4]; /* what else no message may repeat; or NULL */
+	bool is_idempotent;		/* may be repeated although it may have arrived */
+	bool is_reauthorized;	/* the bearer is new, after another was refused */
+	void *tag;				/* the caller's */
 } SpotifyExchangeRequest;
 
 /* One request and, when it has finished, what became of it. */

@@ -30,10 +30,12 @@
  */
 typedef struct RequestStrings
 {
-	const char *secret; /* the caller's: what the form is about */
-	char *basic_secret; /* palloc'd */
+	const char *client_secret; /* these two are the caller's */
+	const char *spent;		   /* the refresh token or code in the form */
+	char *basic;			   /* palloc'd: what Basic authentication sends */
 	char *url;
 	char *form;
+	char *spent_escaped;
 	char *username;
 	char *password;
 	SpotifyToken token;
@@ -55,6 +57,7 @@ release_strings(void *arg)
 
 	free(strings->url);
 	free_secret(strings->form);
+	free_secret(strings->spent_escaped);
 	free_secret(strings->username);
 	free_secret(strings->password);
 	spotify_token_release(&strings->token);
@@ -68,6 +71,14 @@ make_strings(void)
 
 	spotify_release_later(release_strings, strings);
 	return strings;
+}
+
+/* What the form is about, as it is and as it stands there. */
+static void
+take_spent(RequestStrings *strings, const char *spent)
+{
+	strings->spent = spent;
+	strings->spent_escaped = spotify_check_memory(spotify_url_escape(spent));
 }
 
 /* What Basic authentication makes of user and password. */
@@ -103,7 +114,8 @@ add_client(RequestStrings *strings, const SpotifyTokenClient *client)
 		spotify_check_memory(spotify_url_escape(client->client_id));
 	strings->password =
 		spotify_check_memory(spotify_url_escape(client->client_secret));
-	strings->basic_secret =
+	strings->client_secret = client->client_secret;
+	strings->basic =
 		encode_base64(psprintf("%s:%s", strings->username, strings->password));
 }
 
@@ -111,13 +123,15 @@ static const SpotifyExchange *
 exchange_form(const RequestStrings *strings, SpotifyTraffic *traffic)
 {
 	SpotifyExchangePool *pool = spotify_exchange_open(1, traffic);
-	SpotifyExchangeRequest request = { .url = strings->url,
-									   .form = strings->form,
-									   .username = strings->username,
-									   .password = strings->password,
-									   .form_secret = strings->secret,
-									   .basic_secret = strings->basic_secret,
-									   .is_idempotent = false };
+	SpotifyExchangeRequest request = {
+		.url = strings->url,
+		.form = strings->form,
+		.username = strings->username,
+		.password = strings->password,
+		.secrets = { strings->client_secret, strings->basic, strings->spent,
+					 strings->spent_escaped },
+		.is_idempotent = false
+	};
 
 	spotify_exchange_submit(pool, &request);
 	return spotify_exchange_next(pool);
@@ -216,7 +230,7 @@ spotify_token_refresh(const SpotifyTokenClient *client,
 	RequestStrings *strings = make_strings();
 	bool is_granted;
 
-	strings->secret = refresh_token;
+	take_spent(strings, refresh_token);
 	is_granted = request_grant(
 		client, spotify_form_refresh(refresh_token, form_client_id(client)),
 		traffic, grant, refusal, strings, caller_context);
@@ -234,7 +248,7 @@ spotify_token_exchange_code(const SpotifyTokenClient *client, const char *code,
 	RequestStrings *strings = make_strings();
 	bool is_granted;
 
-	strings->secret = code;
+	take_spent(strings, code);
 	is_granted =
 		request_grant(client,
 					  spotify_form_code(code, redirect_uri, code_verifier,

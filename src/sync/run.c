@@ -78,6 +78,7 @@ void
 spotify_run_fail(SpotifyRun *run, const ErrorData *error)
 {
 	MemoryContext context = CurrentMemoryContext;
+	bool is_cancelled = error->sqlerrcode == ERRCODE_QUERY_CANCELED;
 
 	close_record(run, "failed",
 				 error->detail != NULL
@@ -86,13 +87,13 @@ spotify_run_fail(SpotifyRun *run, const ErrorData *error)
 	clear_changes(&run->record);
 	run->record.error_code = pstrdup(unpack_sql_state(error->sqlerrcode));
 
-	/* The error at hand may be a cancel; the row is worth the moment. */
-	HOLD_INTERRUPTS();
+	/* One cancel is enough: the row of what it ended is worth a moment. */
+	if (is_cancelled)
+		HOLD_INTERRUPTS();
 	PG_TRY();
 	{
 		spotify_durable_record(run->record.account, &run->record,
-							   run->traffic.limited_until,
-							   error->sqlerrcode == ERRCODE_QUERY_CANCELED);
+							   run->traffic.limited_until, is_cancelled);
 	}
 	PG_CATCH();
 	{
@@ -106,5 +107,6 @@ spotify_run_fail(SpotifyRun *run, const ErrorData *error)
 								 failure->message)));
 	}
 	PG_END_TRY();
-	RESUME_INTERRUPTS();
+	if (is_cancelled)
+		RESUME_INTERRUPTS();
 }

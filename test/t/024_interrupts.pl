@@ -381,13 +381,28 @@ $second->{stderr} = '';
 $second->query('');
 like($second->{stderr}, qr/ERROR:  57014/, 'a locked run log: the error');
 unlike($second->{stderr}, qr/\(null\)/, 'a locked run log: the warning has a text');
-$locker->quit;
+ask($locker, 'ROLLBACK');
 
 send_statement($second, 'SELECT pg_sleep(3)');
 check_time(ask($watcher, "SELECT interrupt($second_pid, false)")->{output},
 	'a locked run log: the session can be cancelled afterwards');
 $second->query('');
 $second->quit;
+
+# Not only the record of a cancel can be cancelled.
+my $fresh = open_session($node, prepare($bounded, { match => {%TRACKS}, action => { status => 500 } }));
+my $fresh_pid = pid_of($fresh);
+ask($locker, 'BEGIN; LOCK TABLE spotify.sync_runs');
+send_statement($fresh, $SYNC);
+for (1 .. 200)
+{
+	last if ask($watcher, "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'spotify.sync_runs'::regclass")->{output} > 0;
+	sleep 0.01;
+}
+check_time(ask($watcher, "SELECT interrupt($fresh_pid, false)")->{output},
+	'a locked run log: a cancel while a failure is recorded');
+$fresh->query('');
+$_->quit for $fresh, $locker;
 
 my $third = open_session($node, prepare($bounded, { match => {%TRACKS}, action => { silent => 'start' } }));
 my $third_pid = pid_of($third);

@@ -87,19 +87,24 @@ spotify_run_fail(SpotifyRun *run, const ErrorData *error)
 	clear_changes(&run->record);
 	run->record.error_code = pstrdup(unpack_sql_state(error->sqlerrcode));
 
-	/* One cancel is enough: the row of what it ended is worth a moment. */
-	if (is_cancelled)
-		HOLD_INTERRUPTS();
 	PG_TRY();
 	{
+		/* One cancel is enough: the row of what it ended is worth a moment. */
+		if (is_cancelled)
+			HOLD_INTERRUPTS();
 		spotify_durable_record(run->record.account, &run->record,
 							   run->traffic.limited_until, is_cancelled);
+		if (is_cancelled)
+			RESUME_INTERRUPTS();
 	}
 	PG_CATCH();
 	{
 		ErrorData *failure;
 
-		/* Nothing was done here that an abort would have to undo. */
+		/*
+		 * Nothing was done here that an abort would have to undo, and an error
+		 * ends the holding off of interrupts by itself.
+		 */
 		MemoryContextSwitchTo(context);
 		failure = CopyErrorData();
 		FlushErrorState();
@@ -107,6 +112,4 @@ spotify_run_fail(SpotifyRun *run, const ErrorData *error)
 								 failure->message)));
 	}
 	PG_END_TRY();
-	if (is_cancelled)
-		RESUME_INTERRUPTS();
 }

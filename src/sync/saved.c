@@ -87,7 +87,8 @@ why_partial(const SavedSync *sync)
 		return LIST_MOVED;
 	if (sync->proof.unproven_count > 0)
 		return REMOVALS_UNPROVEN;
-	if (sync->proof.contradicted_count > 0)
+	/* Entries without identity may well be tracks that are missing. */
+	if (sync->proof.contradicted_count > sync->reading->scan.unidentified)
 		return LIST_CONTRADICTED;
 	return NULL;
 }

@@ -70,6 +70,7 @@ REGRESS      = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
 REGRESS_OPTS = --inputdir=test
 TAP_TESTS    = 1
 PROVE_TESTS  = test/t/*.pl
+PROVE_FLAGS += -I $(srcdir)/test/t/lib
 
 # -------------------------------------------------------------------- flags
 

@@ -95,14 +95,14 @@ check_account_arguments(const AccountArguments *arguments)
 	check_not_empty(arguments->client_id, "client_id");
 	check_not_empty(arguments->refresh_token, "refresh_token");
 	check_not_empty(arguments->redirect_uri, "redirect_uri");
-	check_not_empty(arguments->name, "account");
 	check_secret(arguments->client_id, "client_id");
 	check_secret(arguments->client_secret, "client_secret");
 	check_secret(arguments->refresh_token, "refresh_token");
 	check_redirect_uri(arguments->redirect_uri);
-	if (arguments->name == NULL)
+	if (arguments->name == NULL || arguments->name[0] == '\0')
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("argument \"account\" must not be null")));
+						errmsg("argument \"account\" must name an account"),
+						errhint("Leave it out to use the name \"default\".")));
 	if (strlen(arguments->name) > 200)
 		ereport(
 			ERROR,

@@ -55,7 +55,8 @@ join_names(List *names)
 	{
 		if (listed == MAX_LISTED_NAMES)
 		{
-			appendStringInfoString(&joined, ", ...");
+			appendStringInfo(&joined, " and %d more",
+							 list_length(names) - listed);
 			break;
 		}
 		appendStringInfo(&joined, "%s\"%s\"", listed > 0 ? ", " : "",

@@ -186,7 +186,10 @@ ask($session, <<~SQL);
 	SET spotify_etl.api_url = 'https://127.0.0.1:$nghttpx_port/v1';
 	SET spotify_etl.accounts_url = 'https://127.0.0.1:$nghttpx_port';
 	SQL
+# Slow enough that requests must meet if they are sent at once.
+$mock->post('config', { latency_ms => 20 });
 heals($session, $node, $mock, 'HTTP/2');
+$mock->post('config', { latency_ms => 0 });
 my @versions = map { $_->{http_version} } grep { $_->{path} =~ m{^/v1/} } @{ $mock->log };
 cmp_ok(scalar @versions, '>=', 21, 'HTTP/2: every page came through the proxy');
 is_deeply([ grep { $_ !~ /^2/ } @versions ], [], 'HTTP/2: all of it was HTTP/2');

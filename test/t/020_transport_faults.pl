@@ -50,8 +50,10 @@ is_deeply(
 	'every request is authorized');
 
 # A client without a secret sends no Authorization: here the .netrc would show.
-ask($session,
-	"SELECT spotify_set_account('mock-pkce-client', NULL, 'mock-pkce-refresh-token', account => 'pkce')");
+ask($session, <<'SQL');
+SELECT spotify_set_account('mock-pkce-client', NULL, 'mock-pkce-refresh-token',
+                           account => 'pkce')
+SQL
 is(ask($session, "SELECT spotify_refresh_token('pkce') > now()")->{output},
 	't', 'a PKCE client gets a token');
 is($mock->log->[-1]{headers}{authorization}, '', 'and .netrc is not used for it');
@@ -158,7 +160,8 @@ my @refused = (
 	[ 'Content-Length too small', { content_length => { add => -100 } } ],
 	[ 'a header line of 300 kB', { header_size => 300_000 } ],
 	[ 'a header line of 90 kB', { header_size => 90_000 } ],
-	[ '3,000 header lines', { extra_headers => [ map { [ "X-Filler-$_", 'x' x 20 ] } 1 .. 3000 ] } ],
+	[ '3,000 header lines',
+		{ extra_headers => [ map { [ "X-Filler-$_", 'x' x 20 ] } 1 .. 3000 ] } ],
 	[ '100,000 interim answers', { continues => 100_000 } ],
 	[ 'gzip cut short', { gzip_truncated => JSON::PP::true } ],
 	[ 'gzip of nothing', { gzip_truncated => 0 } ],
@@ -205,7 +208,8 @@ my @accepted = (
 	[ '100 interim answers', { continues => 100 } ],
 	[ 'a header line of 40 kB', { header_size => 40_000 } ],
 	[ '500 header lines', { header_count => 500 } ],
-	[ 'headers twice', { extra_headers => [ [ 'Content-Type', 'text/html' ], [ 'Date', 'now' ] ] } ],
+	[ 'headers twice',
+		{ extra_headers => [ [ 'Content-Type', 'text/html' ], [ 'Date', 'now' ] ] } ],
 	[ 'connections that end after every answer', { close => 'end' } ],
 	[ 'a body of 15 MB', { body_size => 15 * 1024 * 1024 } ],
 	[ 'a cookie', { headers => { 'Set-Cookie' => 'a=b' } } ],
@@ -224,11 +228,9 @@ for my $case (@accepted)
 for my $version ('1.0', '1.1')
 {
 	prepare();
+	my $answer = "HTTP/$version 200 OK\r\n\r\n" . page_bytes();
 	$mock->fault(
-		{
-			match => {%SECOND_PAGE},
-			action => { raw_base64 => encode_base64("HTTP/$version 200 OK\r\n\r\n" . page_bytes(), '') }
-		});
+		{ match => {%SECOND_PAGE}, action => { raw_base64 => encode_base64($answer, '') } });
 	heals($session, $node, $mock, "HTTP/$version without a length");
 }
 
@@ -353,13 +355,11 @@ for my $case ([ 'a closed port', "http://127.0.0.1:$closed_port" ],
 	my ($name, $url) = @$case;
 	my $start = time;
 
-	ask($session, "SET spotify_etl.api_url = '$url'; SET spotify_etl.connect_timeout = '300ms'");
+	ask($session, "SET spotify_etl.connect_timeout = '300ms'; SET spotify_etl.api_url = '$url'");
 	my $error = fails_cleanly($session, '08006', $name);
 	cmp_ok(time - $start, '<', 3, "$name: connect_timeout ends it");
 	is($error->{message}, 'could not reach Spotify', "$name: the message");
-	ask($session, 'RESET spotify_etl.api_url; RESET spotify_etl.connect_timeout');
-
-	ask($session, "SET spotify_etl.accounts_url = '$url'; SET spotify_etl.connect_timeout = '300ms'");
+	ask($session, "RESET spotify_etl.api_url; SET spotify_etl.accounts_url = '$url'");
 	fails_cleanly($session, '08006', "$name, for tokens", 'SELECT spotify_refresh_token()');
 	ask($session, 'RESET spotify_etl.accounts_url; RESET spotify_etl.connect_timeout');
 }
@@ -415,7 +415,13 @@ append_to_file($proxy_log, '');
 my $proxy_pid = open2(my $from_proxy, my $to_proxy, $^X, '-e', $proxy_program, $proxy_log);
 chomp(my $proxy_port = <$from_proxy>);
 
-sub proxied { my @lines = split /\n/, slurp_file($proxy_log); truncate $proxy_log, 0; return @lines; }
+# What went through the proxy since it was asked last.
+sub proxied
+{
+	my @lines = split /\n/, slurp_file($proxy_log);
+	truncate $proxy_log, 0;
+	return @lines;
+}
 
 prepare();
 is_deeply([ proxied() ], [], 'no proxy was used so far');
@@ -439,7 +445,7 @@ for my $sql ('SELECT spotify_sync_liked()', 'SELECT spotify_refresh_token()')
 	like($error->{hint}, qr/spotify_etl\.proxy/, "a proxy that is not there: $sql: the hint");
 }
 
-my $tls_mock = SpotifyMock->start('--tls', '--library', 120, '--cert-dir', "$home/cert", '--log', "$home/tls.log");
+my $tls_mock = SpotifyMock->start('--tls', '--cert-dir', "$home/cert");
 my $tls_session = open_session($node, <<~SQL . $tls_mock->settings);
 	SET spotify_etl.proxy = 'http://127.0.0.1:$proxy_port';
 	SET spotify_etl.ca_file = '$home/cert/ca.pem';

@@ -85,7 +85,7 @@ ok(!-e "$directory/keys", 'SSLKEYLOGFILE is ignored');
 for my $case ([ 'in the body', { close => 'body' } ],
 	[ 'after the head', { close => 'headers' } ],
 	[ 'in a body without a length',
-		{ raw => "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"items\":[" }, '08006|08P01' ])
+		{ raw => "HTTP/1.1 200 OK\r\n\r\n{\"items\":[" }, '08006|08P01' ])
 {
 	my ($name, $action, $code) = @$case;
 
@@ -133,7 +133,8 @@ for my $case ([ 'a CA file that does not exist', "$directory/missing.pem" ],
 	[ 'a CA file without certificates', "$directory/no.pem" ])
 {
 	my ($name, $file) = @$case;
-	ask($session, "SET spotify_etl.api_url = 'https://127.0.0.1:" . $mock->port . "/v1'; SET spotify_etl.ca_file = '$file'");
+	ask($session, "SET spotify_etl.api_url = 'https://127.0.0.1:" . $mock->port . "/v1'; "
+		  . "SET spotify_etl.ca_file = '$file'");
 	my $error = fails_cleanly($session, '08006', $name);
 	like($error->{hint}, qr/spotify_etl\.ca_file/, "$name: the hint names the setting");
 }
@@ -234,18 +235,27 @@ def exactly(sock, count):
     return data
 
 DATA, HEADERS, RST, SETTINGS, GOAWAY = 0, 1, 3, 4, 7
-# ":status: 200" from the static table.
-OK = b"\x88"
+
+def goaway(error, text=b""):
+    return frame(GOAWAY, 0, 0, struct.pack(">II", 0, error) + text)
+
+def rst(stream, error):
+    return frame(RST, 0, stream, struct.pack(">I", error))
+
+def head(stream):
+    # ":status: 200" from the static table.
+    return frame(HEADERS, 4, stream, b"\x88")
+
 ANSWERS = {
-    "GOAWAY": lambda s: frame(GOAWAY, 0, 0, struct.pack(">II", 0, 0)),
-    "GOAWAY, enhance your calm": lambda s: frame(GOAWAY, 0, 0, struct.pack(">II", 0, 11) + b"too_many_pings"),
-    "RST_STREAM, enhance your calm": lambda s: frame(RST, 0, s, struct.pack(">I", 11)),
-    "RST_STREAM, refused": lambda s: frame(RST, 0, s, struct.pack(">I", 7)),
-    "RST_STREAM after the head": lambda s: frame(HEADERS, 4, s, OK) + frame(RST, 0, s, struct.pack(">I", 2)),
-    "an end of the stream in the body": lambda s: frame(HEADERS, 4, s, OK) + frame(DATA, 1, s, b'{"items":['),
+    "GOAWAY": lambda s: goaway(0),
+    "GOAWAY, enhance your calm": lambda s: goaway(11, b"too_many_pings"),
+    "RST_STREAM, enhance your calm": lambda s: rst(s, 11),
+    "RST_STREAM, refused": lambda s: rst(s, 7),
+    "RST_STREAM after the head": lambda s: head(s) + rst(s, 2),
+    "an end of the stream in the body": lambda s: head(s) + frame(DATA, 1, s, b'{"items":['),
     "a frame too large": lambda s: b"\xff\xff\xff\x00\x00" + struct.pack(">I", s) + b"x" * 100000,
     "garbage": lambda s: b"HTTP/1.1 200 OK\r\n\r\n{}",
-    "headers that cannot be decoded": lambda s: frame(HEADERS, 5, s, b"\xff\xff\xff\xff\xff\xff\xff"),
+    "headers that cannot be decoded": lambda s: frame(HEADERS, 5, s, b"\xff" * 7),
     "the end": None,
 }
 

@@ -140,8 +140,10 @@ my @accepted = (
 	[ 'whole numbers as 5.0', sub { { numbers => 'float' } } ],
 	[ 'whole numbers as 5.0E0', sub { { numbers => 'exponent' } } ],
 	[ 'a key twice', sub { bytes(page_bytes($_[0]) =~ s/"id":("\w+")/"id":$1,"id":$1/gr) } ],
-	[ 'unknown fields', sub { { set => { new => { deep => [ 1, { a => undef } ] }, 'items.0.new' => 'x' } } } ],
-	[ 'lists 20 deep in an unknown field', sub { bytes(page_bytes($_[0]) =~ s/^\{/'{"x":' . '[' x 20 . ']' x 20 . ','/er) } ],
+	[ 'unknown fields',
+		sub { { set => { new => { deep => [ 1, { a => undef } ] }, 'items.0.new' => 'x' } } } ],
+	[ 'lists 20 deep in an unknown field',
+		sub { bytes(page_bytes($_[0]) =~ s/^\{/'{"x":' . '[' x 20 . ']' x 20 . ','/er) } ],
 	[ 'escaped slashes', sub { bytes(page_bytes($_[0]) =~ s{/}{\\/}gr) } ],
 );
 for my $case (@accepted)

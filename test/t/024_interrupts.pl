@@ -81,9 +81,21 @@ BEGIN
 END $$;
 SQL
 
+my $WORKERS = "backend_type = 'spotify_etl worker'";
 my $watcher = open_session($node);
 
+# What a query of the watcher gives.
+sub watch { return ask($watcher, $_[0])->{output}; }
+
 sub pid_of { return ask($_[0], 'SELECT pg_backend_pid()')->{output}; }
+
+sub state_of { return watch("SELECT state FROM pg_stat_activity WHERE pid = $_[0]"); }
+
+# Cancels what a backend does; gives the milliseconds that it took.
+sub cancel { return watch("SELECT interrupt($_[0], false)"); }
+
+# The same for the backend itself.
+sub terminate { return watch("SELECT interrupt($_[0], true)"); }
 
 # Starts a statement and returns while it runs.
 sub send_statement
@@ -99,12 +111,12 @@ sub send_statement
 sub await_waiting
 {
 	my ($pid, $is_token) = @_;
-	my $who = $is_token ? "backend_type = 'spotify_etl worker'" : "pid = $pid AND state = 'active'";
+	my $who = $is_token ? $WORKERS : "pid = $pid AND state = 'active'";
 	my $times = 0;
 
 	for (1 .. 500)
 	{
-		my $type = ask($watcher, "SELECT wait_event_type FROM pg_stat_activity WHERE $who")->{output};
+		my $type = watch("SELECT wait_event_type FROM pg_stat_activity WHERE $who");
 		$times = $type eq 'Extension' ? $times + 1 : 0;
 		return 1 if $times == 3;
 		sleep 0.01;
@@ -118,8 +130,7 @@ sub await_no_worker
 {
 	for (1 .. 1000)
 	{
-		return 1 if ask($watcher,
-			"SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'spotify_etl worker'")->{output} eq '0';
+		return 1 if watch("SELECT count(*) FROM pg_stat_activity WHERE $WORKERS") eq '0';
 		sleep 0.01;
 	}
 	return 0;
@@ -158,37 +169,54 @@ my $SYNC = "SELECT spotify_sync_liked('default')";
 my $REFRESH = "SELECT spotify_refresh_token('default')";
 my %TRACKS = (path => '/me/tracks$');
 my %TOKEN = (path => '/api/token$');
-my $brief = "SET spotify_etl.request_timeout = '700ms'; SET spotify_etl.max_retries = 0";
+
+# SQL that sets settings of the extension.
+sub set
+{
+	my (%settings) = @_;
+	return join '; ', map { "SET spotify_etl.$_ = '$settings{$_}'" } sort keys %settings;
+}
+
+# A rule of the mock: what requests like these suffer.
+sub strike
+{
+	my ($match, %action) = @_;
+	return { match => $match, action => \%action };
+}
+
+my $brief = set(request_timeout => '600ms', max_retries => 0);
 my $deaf_port = $deaf->sockport;
 my $full_port = $full->sockport;
 
 # Where a call can wait: name, settings, fault, statement, how many requests the
 # mock has seen by then, and what is special.
 my @phases = (
-	[ 'connecting', "SET spotify_etl.api_url = 'http://127.0.0.1:$full_port'", undef, $SYNC, 0 ],
-	[ 'connected to the deaf', "SET spotify_etl.api_url = 'http://127.0.0.1:$deaf_port'", undef, $SYNC, 0 ],
-	[ 'in a TLS handshake', "SET spotify_etl.api_url = 'https://127.0.0.1:$deaf_port'", undef, $SYNC, 0 ],
-	[ 'waiting for an answer', '', { match => {%TRACKS}, action => { silent => 'start' } }, $SYNC, 1 ],
-	[ 'in the head of an answer', '', { match => {%TRACKS}, action => { silent => 'status_line' } }, $SYNC, 1 ],
-	[ 'in a trickling body', '', { match => {%TRACKS}, action => { trickle => { bytes => 1, ms => 5 } } }, $SYNC, 1 ],
-	[ 'in the middle of a scan', '', { match => { %TRACKS, offset => [ 50, 100 ] }, action => { silent => 'body' } }, $SYNC, 3 ],
-	[ 'in a pause after 503', "SET spotify_etl.max_retry_wait = '10s'",
-		{ match => {%TRACKS}, action => { status => 503, retry_after => 9 } }, $SYNC, 1 ],
-	[ 'in a pause after 429', "SET spotify_etl.max_retry_wait = '10s'",
-		{ match => {%TRACKS}, action => { status => 429, retry_after => 9 } }, $SYNC, 1 ],
-	[ 'waiting for a token', $brief, { match => {%TOKEN}, action => { silent => 'start' } }, $REFRESH, 1, 'token' ],
-	[ 'in the body of a token', $brief, { match => {%TOKEN}, action => { silent => 'body' } },
-		$REFRESH, 1, 'token' ],
-	[ 'waiting for a token in a sync', $brief,
-		{ match => {%TOKEN}, action => { silent => 'start' } }, $SYNC, 2, 'token' ],
-	[ 'looking up a name', "SET spotify_etl.api_url = 'https://api.slow.invalid/v1'", undef, $SYNC, 0, 'lookup' ],
-	[ 'looking up a name, for a token', "$brief; SET spotify_etl.accounts_url = 'https://accounts.slow.invalid'",
-		undef, $REFRESH, 0, 'token lookup' ],
+	[ 'connecting', set(api_url => "http://127.0.0.1:$full_port"), undef, $SYNC, 0 ],
+	[ 'connected to the deaf', set(api_url => "http://127.0.0.1:$deaf_port"), undef, $SYNC, 0 ],
+	[ 'in a TLS handshake', set(api_url => "https://127.0.0.1:$deaf_port"), undef, $SYNC, 0 ],
+	[ 'waiting for an answer', '', strike(\%TRACKS, silent => 'start'), $SYNC, 1 ],
+	[ 'in the head of an answer', '', strike(\%TRACKS, silent => 'status_line'), $SYNC, 1 ],
+	[ 'in a trickling body', '', strike(\%TRACKS, trickle => { bytes => 1, ms => 5 }), $SYNC, 1 ],
+	[ 'in the middle of a scan', '',
+		strike({ %TRACKS, offset => [ 50, 100 ] }, silent => 'body'), $SYNC, 3 ],
+	[ 'in a pause after 503', set(max_retry_wait => '10s'),
+		strike(\%TRACKS, status => 503, retry_after => 9), $SYNC, 1 ],
+	[ 'in a pause after 429', set(max_retry_wait => '10s'),
+		strike(\%TRACKS, status => 429, retry_after => 9), $SYNC, 1 ],
+	[ 'waiting for a token', $brief, strike(\%TOKEN, silent => 'start'), $REFRESH, 1, 'token' ],
+	[ 'in the body of a token', $brief, strike(\%TOKEN, silent => 'body'),
+		$REFRESH, 1, 'token, cancel only' ],
+	[ 'waiting for a token in a sync', $brief, strike(\%TOKEN, silent => 'start'),
+		$SYNC, 2, 'token, cancel only' ],
+	[ 'looking up a name', set(api_url => 'https://api.slow.invalid/v1'),
+		undef, $SYNC, 0, 'lookup' ],
+	[ 'looking up a name, for a token',
+		"$brief; " . set(accounts_url => 'https://accounts.slow.invalid'),
+		undef, $REFRESH, 0, 'token, lookup, cancel only' ],
 );
 
-sub version_number { my ($major, $minor) = ($_[0] // '') =~ /(\d+)\.(\d+)/; return ($major // 0) * 1000 + ($minor // 0); }
-
-my $can_leave_lookup = version_number(scalar qx(curl-config --version)) >= 7087;
+my ($major, $minor) = qx(curl-config --version) =~ /(\d+)\.(\d+)/;
+my $can_leave_lookup = defined $major && $major * 1000 + $minor >= 7087;
 is(sync_liked($node)->{status}, 'succeeded', 'the first sync');
 
 my $session = open_session($node);
@@ -204,10 +232,9 @@ sub prepare
 	  if $fault && $fault->{match}{path} eq $TOKEN{path};
 	$mock->forget_log;
 	$mock->fault($fault) if $fault;
-	return
-	    "RESET spotify_etl.api_url; RESET spotify_etl.accounts_url; RESET spotify_etl.max_retry_wait; "
-	  . "RESET spotify_etl.request_timeout; RESET spotify_etl.max_retries; "
-	  . "SET statement_timeout = 0; $settings";
+	return join '; ', 'SET statement_timeout = 0',
+	  (map { "RESET spotify_etl.$_" }
+		  qw(api_url accounts_url max_retry_wait request_timeout max_retries)), $settings;
 }
 
 # The time in milliseconds that an interrupt took, checked.
@@ -222,12 +249,13 @@ sub check_time
 for my $phase (@phases)
 {
 	my ($where, $settings, $fault, $sql, $requests, $special) = @$phase;
-	my $is_token = ($special // '') =~ /token/;
+	$special //= '';
+	my $is_token = $special =~ /token/;
 
   SKIP:
 	{
 		skip "$where: libcurl before 7.87 waits for the lookup", 1
-		  if ($special // '') =~ /lookup/ && !$can_leave_lookup;
+		  if $special =~ /lookup/ && !$can_leave_lookup;
 
 		# A cancel.
 		ask($session, prepare($settings, $fault));
@@ -235,13 +263,15 @@ for my $phase (@phases)
 		send_statement($session, $sql);
 		ok(await_waiting($pid, $is_token), "cancel $where: it waits");
 		cmp_ok($mock->count->{total}, '>=', $requests, "cancel $where: after so many requests");
-		check_time(ask($watcher, "SELECT interrupt($pid, false)")->{output}, "cancel $where");
+		check_time(cancel($pid), "cancel $where");
 		$session->{stderr} = '';
 		my $answer = $session->query('SELECT 17');
 		like($session->{stderr}, qr/ERROR:  57014: canceling statement due to user request/,
 			"cancel $where: the error");
 		is($answer, 17, "cancel $where: the session goes on");
 		is(library_state($session), $before, "cancel $where: nothing is written");
+
+		next if $special =~ /cancel only/;
 
 		# statement_timeout, which the backend does to itself.
 		ask($session, prepare($settings, $fault));
@@ -262,11 +292,10 @@ for my $phase (@phases)
 		my $victim_pid = pid_of($victim);
 		send_statement($victim, $sql);
 		ok(await_waiting($victim_pid, $is_token), "termination $where: it waits");
-		check_time(ask($watcher, "SELECT interrupt($victim_pid, true)")->{output},
-			"termination $where");
+		check_time(terminate($victim_pid), "termination $where");
 		ok(is_gone($victim_pid, $LONGEST), "termination $where: the process is gone");
 		eval { $victim->{run}->finish };
-		like($victim->{stderr}, qr/FATAL:  57P01: terminating connection due to administrator command/,
+		like($victim->{stderr}, qr/FATAL:  57P01: terminating connection/,
 			"termination $where: the error");
 		is(ask($session, 'SELECT 18')->{output}, 18, "termination $where: other sessions go on");
 	}
@@ -278,8 +307,7 @@ heals($session, $node, $mock, 'after all that');
 
 # A signal that is no interrupt does not disturb a call, and a call does not
 # hold up the others.
-my $trickle = { match => {%TRACKS}, action => { trickle => { bytes => 700, ms => 50 } } };
-ask($session, prepare('', $trickle));
+ask($session, prepare('', strike(\%TRACKS, trickle => { bytes => 700, ms => 50 })));
 change_library($mock);
 send_statement($session, "SELECT status, retries FROM spotify_sync_liked('default')");
 ok(await_waiting($pid), 'a storm of signals: the call waits');
@@ -292,38 +320,38 @@ for (1 .. 300)
 	sleep 0.001;
 }
 is($signals, 600, 'a storm of signals: they are sent');
-is(ask($watcher, "SELECT state FROM pg_stat_activity WHERE pid = $pid")->{output},
-	'active', 'a storm of signals: the call goes on');
+is(state_of($pid), 'active', 'a storm of signals: the call goes on');
 $mock->no_faults;
-like($session->query(''), qr/^succeeded\|0$/, 'a storm of signals: and succeeds at the first attempt');
+like($session->query(''), qr/^succeeded\|0$/,
+	'a storm of signals: and succeeds at the first attempt');
 is_deeply([ liked_differences($node, $mock) ], [], 'a storm of signals: the table is true');
 
 # Another database can be dropped, for which every backend must take part.
 $node->safe_psql('postgres', 'CREATE DATABASE unwanted');
-ask($session, prepare('', { match => {%TRACKS}, action => { silent => 'start' } }));
+ask($session, prepare('', strike(\%TRACKS, silent => 'start')));
 send_statement($session, $SYNC);
 ok(await_waiting($pid), 'DROP DATABASE: a call waits');
 my $start = time;
 is(ask($watcher, 'DROP DATABASE unwanted')->{text}, '', 'DROP DATABASE: another database goes');
 cmp_ok(time - $start, '<', 2, 'DROP DATABASE: and is not held up');
-is(ask($watcher, "SELECT state FROM pg_stat_activity WHERE pid = $pid")->{output},
+is(state_of($pid),
 	'active', 'DROP DATABASE: meanwhile the call goes on');
 
 # The same while a worker waits for a token.
-$watcher->query("SELECT interrupt($pid, false)");
+cancel($pid);
 $session->query('');
 $node->safe_psql('postgres', 'CREATE DATABASE unwanted');
-ask($session, prepare("SET spotify_etl.request_timeout = '4s'; SET spotify_etl.max_retries = 0",
-		{ match => {%TOKEN}, action => { silent => 'start' } }));
+ask($session, prepare(set(request_timeout => '2500ms', max_retries => 0),
+		strike(\%TOKEN, silent => 'start')));
 send_statement($session, $REFRESH);
 ok(await_waiting($pid, 'token'), 'DROP DATABASE: a worker waits for a token');
 $start = time;
 is(ask($watcher, 'DROP DATABASE unwanted')->{text}, '', 'DROP DATABASE: another database goes');
-cmp_ok(time - $start, '<', 2, 'DROP DATABASE: and is not held up by the worker');
-$watcher->query("SELECT interrupt($pid, false)");
+cmp_ok(time - $start, '<', 1.5, 'DROP DATABASE: and is not held up by the worker');
+cancel($pid);
 $session->query('');
 
-ask($session, prepare('', { match => {%TRACKS}, action => { silent => 'start' } }));
+ask($session, prepare('', strike(\%TRACKS, silent => 'start')));
 send_statement($session, $SYNC);
 ok(await_waiting($pid), 'locks: a call waits');
 
@@ -335,33 +363,35 @@ is( ask($watcher, <<~SQL)->{text}, '', 'a waiting call has locked no table for w
 		spotify.accounts, spotify.sync_runs IN SHARE MODE;
 	COMMIT;
 	SQL
-$watcher->query("SELECT interrupt($pid, false)");
+cancel($pid);
 $session->query('');
 
 # A cancel of one call leaves another one alone.
 $mock->no_faults;
 $mock->post('user', { id => 'other', size => 90 });
 $mock->post('refresh_token', { refresh_token => 'mock-refresh-other', user => 'other' });
-my $bystander = open_session($node,
-	"SELECT spotify_set_account('mock-client', 'mock-secret', 'mock-refresh-other', account => 'other')");
+my $bystander = open_session($node, <<~SQL);
+	SELECT spotify_set_account('mock-client', 'mock-secret', 'mock-refresh-other',
+	                           account => 'other');
+	SQL
 $mock->fault(
-	{ match => { %TRACKS, user => 'other' }, action => { trickle => { bytes => 700, ms => 20 } } },
-	{ match => { %TRACKS, user => 'mock-user' }, action => { silent => 'body' } });
+	strike({ %TRACKS, user => 'other' }, trickle => { bytes => 700, ms => 20 }),
+	strike({ %TRACKS, user => 'mock-user' }, silent => 'body'));
 send_statement($bystander, "SELECT status, inserted FROM spotify_sync_liked('other')");
 send_statement($session, $SYNC);
 ok(await_waiting($pid), 'two calls: the first waits');
-check_time(ask($watcher, "SELECT interrupt($pid, false)")->{output}, 'two calls: a cancel of one');
+check_time(cancel($pid), 'two calls: a cancel of one');
 $session->query('');
 like($bystander->query(''), qr/^succeeded\|90$/, 'two calls: the other one succeeds');
 $mock->no_faults;
 
 # A token request that hangs on after its caller was cancelled does not keep the
 # account from its work.
-ask($session, prepare("SET spotify_etl.request_timeout = '4s'; SET spotify_etl.max_retries = 0",
-		{ match => {%TOKEN}, action => { silent => 'start' } }));
+ask($session, prepare(set(request_timeout => '3s', max_retries => 0),
+		strike(\%TOKEN, silent => 'start')));
 send_statement($session, $REFRESH);
 ok(await_waiting($pid, 'token'), 'after a cancelled token request: it waits');
-check_time(ask($watcher, "SELECT interrupt($pid, false)")->{output}, 'after a cancelled token request');
+check_time(cancel($pid), 'after a cancelled token request');
 $session->query('');
 $mock->no_faults;
 is(ask($session, "SELECT status FROM spotify_sync_liked('default')")->{output},
@@ -369,14 +399,14 @@ is(ask($session, "SELECT status FROM spotify_sync_liked('default')")->{output},
 
 # What stands in the way of the record of a failed run does not hold up the
 # cancel: somebody who has locked the run log, or no slot for a worker.
-my $bounded = "SET spotify_etl.request_timeout = '6s'; SET spotify_etl.max_retries = 0";
-my $second = open_session($node, prepare($bounded, { match => {%TRACKS}, action => { silent => 'start' } }));
+my $bounded = set(request_timeout => '6s', max_retries => 0);
+my $second = open_session($node, prepare($bounded, strike(\%TRACKS, silent => 'start')));
 my $second_pid = pid_of($second);
 send_statement($second, $SYNC);
 ok(await_waiting($second_pid), 'a locked run log: the call waits');
 my $locker = open_session($node);
 ask($locker, 'BEGIN; LOCK TABLE spotify.sync_runs');
-check_time(ask($watcher, "SELECT interrupt($second_pid, false)")->{output}, 'a locked run log: a cancel');
+check_time(cancel($second_pid), 'a locked run log: a cancel');
 $second->{stderr} = '';
 $second->query('');
 like($second->{stderr}, qr/ERROR:  57014/, 'a locked run log: the error');
@@ -384,38 +414,41 @@ unlike($second->{stderr}, qr/\(null\)/, 'a locked run log: the warning has a tex
 ask($locker, 'ROLLBACK');
 
 send_statement($second, 'SELECT pg_sleep(3)');
-check_time(ask($watcher, "SELECT interrupt($second_pid, false)")->{output},
+check_time(cancel($second_pid),
 	'a locked run log: the session can be cancelled afterwards');
 $second->query('');
 $second->quit;
 
 # Not only the record of a cancel can be cancelled.
-my $fresh = open_session($node, prepare($bounded, { match => {%TRACKS}, action => { status => 500 } }));
+my $fresh = open_session($node, prepare($bounded, strike(\%TRACKS, status => 500)));
 my $fresh_pid = pid_of($fresh);
 ask($locker, 'BEGIN; LOCK TABLE spotify.sync_runs');
 send_statement($fresh, $SYNC);
 for (1 .. 200)
 {
-	last if ask($watcher, "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'spotify.sync_runs'::regclass")->{output} > 0;
+	last if watch(<<~SQL);
+		SELECT 'it waits' FROM pg_locks
+		 WHERE NOT granted AND relation = 'spotify.sync_runs'::regclass
+		SQL
 	sleep 0.01;
 }
-check_time(ask($watcher, "SELECT interrupt($fresh_pid, false)")->{output},
+check_time(cancel($fresh_pid),
 	'a locked run log: a cancel while a failure is recorded');
 $fresh->query('');
 $_->quit for $fresh, $locker;
 
-my $third = open_session($node, prepare($bounded, { match => {%TRACKS}, action => { silent => 'start' } }));
+my $third = open_session($node, prepare($bounded, strike(\%TRACKS, silent => 'start')));
 my $third_pid = pid_of($third);
 send_statement($third, $SYNC);
 ok(await_waiting($third_pid), 'no free slot: the call waits');
-$mock->fault({ match => {%TOKEN}, action => { silent => 'start' } });
+$mock->fault(strike(\%TOKEN, silent => 'start'));
 my @hogs;
 for my $number (1 .. $SLOTS)
 {
-	my $hog = open_session($node, <<~SQL);
-		SET spotify_etl.request_timeout = '3s';
-		SET spotify_etl.max_retries = 0;
-		SELECT spotify_set_account('mock-client', 'mock-secret', 'mock-refresh-token', account => 'hog $number');
+	my $hog = open_session($node, set(request_timeout => '2s', max_retries => 0) . <<~SQL);
+		;
+		SELECT spotify_set_account('mock-client', 'mock-secret', 'mock-refresh-token',
+		                           account => 'hog $number');
 		SQL
 	send_statement($hog, "SELECT spotify_refresh_token('hog $number')");
 	push @hogs, $hog;
@@ -426,7 +459,7 @@ for (1 .. 200)
 	sleep 0.01;
 }
 is($mock->count->{token}, $SLOTS, 'no free slot: every slot is taken');
-check_time(ask($watcher, "SELECT interrupt($third_pid, false)")->{output}, 'no free slot: a cancel');
+check_time(cancel($third_pid), 'no free slot: a cancel');
 $third->{stderr} = '';
 $third->query('');
 like($third->{stderr}, qr/ERROR:  57014/, 'no free slot: the error');
@@ -437,10 +470,10 @@ $mock->no_faults;
 SKIP:
 {
 	skip 'client_connection_check_interval is of PostgreSQL 14', 3
-	  unless ask($watcher, "SELECT current_setting('server_version_num')::int >= 140000")->{output} eq 't';
+	  unless watch("SELECT current_setting('server_version_num')::int >= 140000") eq 't';
 	my $leaving = open_session($node,
 		prepare("SET client_connection_check_interval = '50ms'",
-			{ match => {%TRACKS}, action => { silent => 'start' } }));
+			strike(\%TRACKS, silent => 'start')));
 	my $leaving_pid = pid_of($leaving);
 	send_statement($leaving, $SYNC);
 	ok(await_waiting($leaving_pid), 'a client goes away: its call waits');
@@ -453,9 +486,9 @@ unlike(slurp_file($node->logfile), qr/PANIC|terminated by signal|TRAP|stack smas
 	'no process crashed');
 
 # The end of the server is the end of the call.
-for my $end ('immediate', 'fast', 'the death of the postmaster')
+for my $end ('immediate', 'the death of the postmaster')
 {
-	my $last = open_session($node, prepare('', { match => {%TRACKS}, action => { silent => 'start' } }));
+	my $last = open_session($node, prepare('', strike(\%TRACKS, silent => 'start')));
 	my $last_pid = pid_of($last);
 	$watcher = open_session($node);
 	send_statement($last, $SYNC);

@@ -30,8 +30,9 @@ stop_all() {
     [ -z "$mock_pid" ] || kill "$mock_pid" 2>/dev/null || true
 }
 
+# sql DATABASE ARGUMENTS...
 sql() {
-    psql -X -q -At -v ON_ERROR_STOP=1 -h "$WORKPLACE" -U postgres -d postgres "$@"
+    psql -X -q -At -v ON_ERROR_STOP=1 -h "$WORKPLACE" -U postgres -d "$@"
 }
 
 # seconds COMMAND...: wall time of a command.
@@ -50,14 +51,14 @@ median() {
 start_all() {
     initdb -D "$WORKPLACE/data" -U postgres -A trust -E UTF8 --locale=C >/dev/null
     pg_ctl -D "$WORKPLACE/data" -l "$WORKPLACE/server.log" -w \
-        -o "-c listen_addresses='' -k '$WORKPLACE'" start >/dev/null
+        -o "-c listen_addresses='' -c session_preload_libraries=spotify_etl -k '$WORKPLACE'" start >/dev/null
     python3 -B test/mock_spotify --library "$tracks" >"$WORKPLACE/mock.port" &
     mock_pid=$!
     until grep -qs '^port' "$WORKPLACE/mock.port"; do sleep 0.1; done
     base=http://127.0.0.1:$(sed -n 's/^port //p' "$WORKPLACE/mock.port")
-    sql -c 'CREATE EXTENSION spotify_etl' \
-        -c "ALTER DATABASE postgres SET spotify_etl.api_url = '$base/v1'" \
-        -c "ALTER DATABASE postgres SET spotify_etl.accounts_url = '$base'"
+    sql postgres -c "ALTER SYSTEM SET spotify_etl.api_url = '$base/v1'" \
+        -c "ALTER SYSTEM SET spotify_etl.accounts_url = '$base'" \
+        -c 'SELECT pg_reload_conf()' >/dev/null
     write_curl_configuration
 }
 
@@ -72,20 +73,22 @@ write_curl_configuration() {
     done >>"$WORKPLACE/curl.conf"
 }
 
-empty_tables() {
-    sql -c "SELECT spotify_forget_account(account) FROM spotify.accounts" \
-        -c "SELECT spotify_set_account('mock-client', 'mock-secret', 'mock-refresh-token')" \
-        -c 'VACUUM ANALYZE' >/dev/null
+# An empty database, with the extension and an account.
+create_database() {
+    sql postgres -c 'SET client_min_messages = warning' -c 'DROP DATABASE IF EXISTS bench' \
+        -c 'CREATE DATABASE bench' -c CHECKPOINT
+    sql bench -c 'CREATE EXTENSION spotify_etl' \
+        -c "SELECT spotify_set_account('mock-client', 'mock-secret', 'mock-refresh-token')" >/dev/null
 }
 
 fetch_with_curl() { curl -sS --fail --compressed -K "$WORKPLACE/curl.conf"; }
-sync_liked() { sql -c 'SELECT spotify_sync_liked()'; }
+sync_liked() { sql bench -c 'SELECT spotify_sync_liked()'; }
 
 measure() {
     local round
     fetch_with_curl
     for ((round = 0; round < rounds; round++)); do
-        empty_tables
+        create_database
         seconds fetch_with_curl >>"$WORKPLACE/curl.times"
         seconds sync_liked >>"$WORKPLACE/first.times"
         seconds sync_liked >>"$WORKPLACE/again.times"
@@ -110,5 +113,5 @@ echo
 echo '| | wall time | against curl |'
 echo '| --- | --- | --- |'
 row 'curl, one page after another, to /dev/null' "$WORKPLACE/curl.times"
-row 'spotify_sync_liked, from empty tables' "$WORKPLACE/first.times"
+row 'spotify_sync_liked, from an empty database' "$WORKPLACE/first.times"
 row 'spotify_sync_liked, nothing changed' "$WORKPLACE/again.times"

@@ -153,12 +153,6 @@ spotify_exchange_open(int max_in_flight, SpotifyTraffic *traffic)
 }
 
 void
-spotify_exchange_close(SpotifyExchangePool *pool)
-{
-	MemoryContextDelete(pool->context);
-}
-
-void
 spotify_exchange_submit(SpotifyExchangePool *pool,
 						const SpotifyExchangeRequest *request)
 {

@@ -66,7 +66,4 @@ extern void spotify_exchange_submit(SpotifyExchangePool *pool,
  */
 extern const SpotifyExchange *spotify_exchange_next(SpotifyExchangePool *pool);
 
-/* Ends all exchanges; needed only where the memory context lives on. */
-extern void spotify_exchange_close(SpotifyExchangePool *pool);
-
 #endif /* SPOTIFY_EXCHANGE_H */

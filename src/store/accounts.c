@@ -4,8 +4,6 @@
  */
 #include "postgres.h"
 
-#include "lib/stringinfo.h"
-
 #include "store/accounts.h"
 #include "store/spi.h"
 

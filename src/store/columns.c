@@ -116,12 +116,6 @@ spotify_columns_timestamp(SpotifyColumns *columns, SpotifyTimestamp value)
 			  !value.is_known);
 }
 
-int
-spotify_columns_row_count(const SpotifyColumns *columns)
-{
-	return columns->row_count;
-}
-
 static Datum
 make_array(const Column *column, int row_count)
 {

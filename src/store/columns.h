@@ -30,8 +30,6 @@ extern void spotify_columns_boolean(SpotifyColumns *columns,
 extern void spotify_columns_timestamp(SpotifyColumns *columns,
 									  SpotifyTimestamp value);
 
-extern int spotify_columns_row_count(const SpotifyColumns *columns);
-
 /* Adds an array parameter for each column. */
 extern void spotify_columns_to_parameters(const SpotifyColumns *columns,
 										  SpotifyParameters *parameters);

@@ -51,26 +51,15 @@ static const char END_PENDING[] = "UPDATE spotify_private.credentials\n"
 								  "       code_verifier = NULL\n"
 								  " WHERE account = $1";
 
-static uint64
-run_secret(const char *statement, const SpotifyParameters *parameters)
-{
-	uint64 processed;
-
-	spotify_spi_execute_secret(statement, parameters);
-	processed = SPI_processed;
-	spotify_spi_finish();
-	return processed;
-}
-
 SpotifyCredentials *
 spotify_credentials_load(const char *account)
 {
 	MemoryContext context = CurrentMemoryContext;
 	SpotifyCredentials *credentials = palloc0(sizeof(SpotifyCredentials));
-	SpotifyParameters parameters = { 0 };
+	SpotifyParameters parameters = { .is_secret = true };
 
 	spotify_parameter_text(&parameters, account);
-	spotify_spi_execute_secret(LOAD, &parameters);
+	spotify_spi_execute(LOAD, &parameters);
 	if (SPI_processed > 0)
 	{
 		credentials->client_secret = spotify_spi_text(0, 1, context);
@@ -86,12 +75,12 @@ void
 spotify_credentials_set(const char *account, const char *client_secret,
 						const char *refresh_token)
 {
-	SpotifyParameters parameters = { 0 };
+	SpotifyParameters parameters = { .is_secret = true };
 
 	spotify_parameter_text(&parameters, account);
 	spotify_parameter_text(&parameters, client_secret);
 	spotify_parameter_text(&parameters, refresh_token);
-	(void) run_secret(SET, &parameters);
+	spotify_spi_run(SET, &parameters);
 }
 
 bool
@@ -100,14 +89,14 @@ spotify_credentials_set_tokens(const char *account, const char *access_token,
 							   const char *refresh_token,
 							   const char *old_refresh_token)
 {
-	SpotifyParameters parameters = { 0 };
+	SpotifyParameters parameters = { .is_secret = true };
 
 	spotify_parameter_text(&parameters, account);
 	spotify_parameter_text(&parameters, access_token);
 	spotify_parameter_timestamp(&parameters, access_token_expires_at);
 	spotify_parameter_text(&parameters, refresh_token);
 	spotify_parameter_text(&parameters, old_refresh_token);
-	return run_secret(SET_TOKENS, &parameters) > 0;
+	return spotify_spi_run(SET_TOKENS, &parameters) > 0;
 }
 
 SpotifyPendingAuthorization *
@@ -116,10 +105,10 @@ spotify_credentials_load_pending(const char *account)
 	MemoryContext context = CurrentMemoryContext;
 	SpotifyPendingAuthorization *pending =
 		palloc0(sizeof(SpotifyPendingAuthorization));
-	SpotifyParameters parameters = { 0 };
+	SpotifyParameters parameters = { .is_secret = true };
 
 	spotify_parameter_text(&parameters, account);
-	spotify_spi_execute_secret(LOAD_PENDING, &parameters);
+	spotify_spi_execute(LOAD_PENDING, &parameters);
 	if (SPI_processed > 0)
 	{
 		pending->state = spotify_spi_text(0, 1, context);
@@ -133,19 +122,19 @@ void
 spotify_credentials_set_pending(const char *account, const char *state,
 								const char *code_verifier)
 {
-	SpotifyParameters parameters = { 0 };
+	SpotifyParameters parameters = { .is_secret = true };
 
 	spotify_parameter_text(&parameters, account);
 	spotify_parameter_text(&parameters, state);
 	spotify_parameter_text(&parameters, code_verifier);
-	(void) run_secret(SET_PENDING, &parameters);
+	spotify_spi_run(SET_PENDING, &parameters);
 }
 
 void
 spotify_credentials_end_pending(const char *account)
 {
-	SpotifyParameters parameters = { 0 };
+	SpotifyParameters parameters = { .is_secret = true };
 
 	spotify_parameter_text(&parameters, account);
-	(void) run_secret(END_PENDING, &parameters);
+	spotify_spi_run(END_PENDING, &parameters);
 }

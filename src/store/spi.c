@@ -95,21 +95,6 @@ spotify_parameter_array(SpotifyParameters *parameters, Oid array_type,
 	add_parameter(parameters, array_type, value, false);
 }
 
-void
-spotify_spi_execute(const char *statement, const SpotifyParameters *parameters)
-{
-	int result;
-
-	SPI_connect();
-	result = SPI_execute_with_args(statement, parameters->count,
-								   unconstify(Oid *, &parameters->types[0]),
-								   unconstify(Datum *, &parameters->values[0]),
-								   parameters->nulls, false, 0);
-	if (result < 0)
-		elog(ERROR, "SPI_execute_with_args failed: %s",
-			 SPI_result_code_string(result));
-}
-
 /*
  * auto_explain shows the parameters of a statement, or puts them into its
  * plan.  Returns the nest level of settings to go back to.
@@ -127,13 +112,23 @@ hide_from_auto_explain(void)
 }
 
 void
-spotify_spi_execute_secret(const char *statement,
-						   const SpotifyParameters *parameters)
+spotify_spi_execute(const char *statement, const SpotifyParameters *parameters)
 {
-	int nest_level = hide_from_auto_explain();
+	int nest_level = 0;
+	int result;
 
-	spotify_spi_execute(statement, parameters);
-	AtEOXact_GUC(true, nest_level);
+	SPI_connect();
+	if (parameters->is_secret)
+		nest_level = hide_from_auto_explain();
+	result = SPI_execute_with_args(statement, parameters->count,
+								   unconstify(Oid *, &parameters->types[0]),
+								   unconstify(Datum *, &parameters->values[0]),
+								   parameters->nulls, false, 0);
+	if (parameters->is_secret)
+		AtEOXact_GUC(true, nest_level);
+	if (result < 0)
+		elog(ERROR, "SPI_execute_with_args failed: %s",
+			 SPI_result_code_string(result));
 }
 
 void

@@ -19,6 +19,7 @@
 
 typedef struct SpotifyParameters
 {
+	bool is_secret; /* nobody may see the parameters or the results */
 	int count;
 	Oid types[SPOTIFY_MAX_PARAMETERS];
 	Datum values[SPOTIFY_MAX_PARAMETERS];
@@ -48,9 +49,6 @@ extern void spotify_parameter_array(SpotifyParameters *parameters,
  */
 extern void spotify_spi_execute(const char *statement,
 								const SpotifyParameters *parameters);
-/* The same, with parameters or results that nobody may see. */
-extern void spotify_spi_execute_secret(const char *statement,
-									   const SpotifyParameters *parameters);
 extern void spotify_spi_finish(void);
 
 /* Runs one statement whose rows do not matter; returns how many there were. */

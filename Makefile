@@ -43,6 +43,7 @@ OBJS = \
 	src/sync/lock.o \
 	src/sync/login.o \
 	src/sync/proof.o \
+	src/sync/recorded.o \
 	src/sync/run.o \
 	src/sync/saved.o \
 	src/sync/spool.o \

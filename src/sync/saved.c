@@ -8,9 +8,7 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "settings.h"
@@ -19,7 +17,7 @@
 #include "sync/lock.h"
 #include "sync/login.h"
 #include "sync/proof.h"
-#include "sync/run.h"
+#include "sync/recorded.h"
 #include "sync/saved.h"
 
 /* Why a run is partial, for its row. */
@@ -38,6 +36,7 @@ typedef struct SavedSync
 {
 	SpotifyRun run;
 	const SpotifyCollection *collection;
+	bool allow_mass_removal;
 	SpotifyClient *client;
 	SpotifyScanProgress *progress; /* of an earlier run; NULL: none */
 	SpotifyListReading *reading;
@@ -51,16 +50,6 @@ release_plan(void *arg)
 	SavedSync *sync = arg;
 
 	spotify_saved_plan_release(&sync->plan);
-}
-
-/* Says in an error's context which run it was. */
-static void
-add_error_context(void *arg)
-{
-	SavedSync *sync = arg;
-
-	errcontext("sync of collection \"%s\" of account \"%s\"",
-			   sync->run.record.collection, sync->run.record.account);
 }
 
 static void
@@ -181,10 +170,11 @@ is_scan_proof(const SpotifyListReading *reading)
 	return reading->scan.unidentified == 0 && !reading->is_resumed;
 }
 
+/* A SpotifyRunPhases. */
 static Datum
-run_phases(SavedSync *sync, bool allow_mass_removal,
-		   MemoryContext result_context)
+run_phases(void *arg, MemoryContext result_context)
 {
+	SavedSync *sync = arg;
 	SpotifyLogin *login =
 		spotify_login_open(sync->run.record.account, &sync->run.traffic);
 
@@ -199,49 +189,11 @@ run_phases(SavedSync *sync, bool allow_mass_removal,
 	if (sync->reading->is_complete)
 		spotify_proof_find(&sync->proof, &sync->plan,
 						   is_scan_proof(sync->reading), sync->client,
-						   allow_mass_removal);
+						   sync->allow_mass_removal);
 	if (sync->reading->is_cut || sync->proof.is_cut)
 		spotify_durable_record(sync->run.record.account, NULL,
 							   sync->run.traffic.limited_until, false);
 	return write_changes(sync, result_context);
-}
-
-/*
- * Runs the phases in a subtransaction, so that after an error the run can be
- * recorded: its locks are gone then, and SQL can be run again.
- */
-static Datum
-run_recorded(SavedSync *sync, bool allow_mass_removal,
-			 MemoryContext result_context)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	Datum row = (Datum) 0;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		row = run_phases(sync, allow_mass_removal, result_context);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		spotify_run_fail(&sync->run, error);
-		ReThrowError(error);
-	}
-	PG_END_TRY();
-	return row;
 }
 
 Datum
@@ -253,17 +205,12 @@ spotify_saved_sync(const SpotifyCollection *collection, const char *account,
 		result_context, "spotify saved sync", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	SavedSync *sync = palloc0(sizeof(SavedSync));
-	ErrorContextCallback error_context = { .previous = error_context_stack,
-										   .callback = add_error_context,
-										   .arg = sync };
 	Datum row;
 
 	sync->collection = collection;
+	sync->allow_mass_removal = allow_mass_removal;
 	spotify_run_begin(&sync->run, account, collection->name, "full");
-
-	error_context_stack = &error_context;
-	row = run_recorded(sync, allow_mass_removal, result_context);
-	error_context_stack = error_context.previous;
+	row = spotify_recorded_run(&sync->run, run_phases, sync, result_context);
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

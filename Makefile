@@ -27,7 +27,10 @@ PLAIN_OBJS = \
 	src/spotify/retry.o \
 	src/spotify/text.o \
 	src/spotify/timestamp.o \
-	src/sync/saved_plan.o
+	src/sync/delta_plan.o \
+	src/sync/list_ranks.o \
+	src/sync/saved_plan.o \
+	src/sync/scan.o
 
 OBJS = \
 	src/spotify_etl.o \
@@ -42,11 +45,13 @@ OBJS = \
 	src/sync/list_reader.o \
 	src/sync/lock.o \
 	src/sync/login.o \
+	src/sync/progress.o \
 	src/sync/proof.o \
 	src/sync/recorded.o \
 	src/sync/run.o \
 	src/sync/saved.o \
 	src/sync/spool.o \
+	src/sync/stored_list.o \
 	src/sync/token_keeper.o \
 	src/spotify/cleanup.o \
 	src/spotify/client.o \

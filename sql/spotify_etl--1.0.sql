@@ -259,6 +259,7 @@ CREATE TABLE spotify.sync_runs (
     skipped integer NOT NULL DEFAULT 0,
     error_code text,
     error_message text,
+    audit_offset integer,
     CONSTRAINT sync_runs_pkey PRIMARY KEY (run_id),
     CONSTRAINT sync_runs_account_fkey FOREIGN KEY (account)
         REFERENCES spotify.accounts
@@ -299,6 +300,8 @@ COMMENT ON COLUMN spotify.sync_runs.error_code IS
     'SQLSTATE of a failed run';
 COMMENT ON COLUMN spotify.sync_runs.error_message IS
     'message of a failed run, or why a run is partial';
+COMMENT ON COLUMN spotify.sync_runs.audit_offset IS
+    'offset up to which the audit of delta runs has come; null before its first page';
 
 CREATE TABLE spotify.quality_checks (
     run_id bigint NOT NULL,
@@ -332,6 +335,7 @@ CREATE TABLE spotify.liked_tracks (
     is_active boolean NOT NULL DEFAULT true,
     first_seen_at timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
     last_modified timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
+    list_rank bigint,
     CONSTRAINT liked_tracks_pkey PRIMARY KEY (account, track_id),
     CONSTRAINT liked_tracks_account_fkey FOREIGN KEY (account)
         REFERENCES spotify.accounts,
@@ -339,6 +343,14 @@ CREATE TABLE spotify.liked_tracks (
         REFERENCES spotify.tracks
 );
 CREATE INDEX liked_tracks_track_id_idx ON spotify.liked_tracks (track_id);
+
+-- The list in its order, and what is liked without a place in it.
+CREATE INDEX liked_tracks_list_rank_idx
+    ON spotify.liked_tracks (account, list_rank)
+    WHERE is_active AND list_rank IS NOT NULL;
+CREATE INDEX liked_tracks_unplaced_idx
+    ON spotify.liked_tracks (account)
+    WHERE is_active AND list_rank IS NULL;
 
 COMMENT ON TABLE spotify.liked_tracks IS
     'Liked Songs: a row for each track that is or was liked';
@@ -352,6 +364,25 @@ COMMENT ON COLUMN spotify.liked_tracks.first_seen_at IS
     'when a sync found the track for the first time';
 COMMENT ON COLUMN spotify.liked_tracks.last_modified IS
     'when a sync inserted or changed this row last';
+COMMENT ON COLUMN spotify.liked_tracks.list_rank IS
+    'its place in Spotify''s list, larger is newer: lets the next sync read changes only; null if it has none';
+
+CREATE TABLE spotify.liked_null_places (
+    account text COLLATE "C" NOT NULL,
+    list_rank bigint NOT NULL,
+    added_at timestamp with time zone,
+    CONSTRAINT liked_null_places_pkey PRIMARY KEY (account, list_rank),
+    CONSTRAINT liked_null_places_account_fkey FOREIGN KEY (account)
+        REFERENCES spotify.accounts
+);
+
+COMMENT ON TABLE spotify.liked_null_places IS
+    'places in the list of Liked Songs where Spotify shows nothing that has an identity';
+COMMENT ON COLUMN spotify.liked_null_places.account IS 'account whose list it is';
+COMMENT ON COLUMN spotify.liked_null_places.list_rank IS
+    'the place, among those of spotify.liked_tracks';
+COMMENT ON COLUMN spotify.liked_null_places.added_at IS
+    'when it was liked, as Spotify says; null if it does not';
 
 -- A log, without foreign keys: each would cost a first load as much time as
 -- the rows themselves.
@@ -682,6 +713,7 @@ SELECT pg_catalog.pg_extension_config_dump('spotify.sync_runs', '');
 SELECT pg_catalog.pg_extension_config_dump('spotify.sync_runs_run_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('spotify.quality_checks', '');
 SELECT pg_catalog.pg_extension_config_dump('spotify.liked_tracks', '');
+SELECT pg_catalog.pg_extension_config_dump('spotify.liked_null_places', '');
 SELECT pg_catalog.pg_extension_config_dump('spotify.liked_events', '');
 SELECT pg_catalog.pg_extension_config_dump('spotify.scan_progress', '');
 SELECT pg_catalog.pg_extension_config_dump('spotify.plays', '');

@@ -11,17 +11,17 @@
 
 PG_FUNCTION_INFO_V1(spotify_sync_liked);
 
-/*
- * spotify_sync_liked(account, full_scan, allow_mass_removal): every run is a
- * full scan, so full_scan makes no difference.
- */
+/* spotify_sync_liked(account, full_scan, allow_mass_removal) */
 Datum
 spotify_sync_liked(PG_FUNCTION_ARGS)
 {
+	SpotifySyncOptions options = { .full_scan =
+									   spotify_argument_flag(fcinfo, 1),
+								   .allow_mass_removal =
+									   spotify_argument_flag(fcinfo, 2) };
 	char *account;
 
 	spotify_check_server("spotify_sync_liked()");
 	account = spotify_argument_account(fcinfo, 0);
-	return spotify_saved_sync(&spotify_collection_liked, account,
-							  spotify_argument_flag(fcinfo, 2));
+	return spotify_saved_sync(&spotify_collection_liked, account, &options);
 }

@@ -48,6 +48,14 @@ typedef struct SpotifyTimestamp
 	int64_t value;
 } SpotifyTimestamp;
 
+/* Whether two points in time are the same one, or both unknown. */
+static inline bool
+spotify_timestamp_equals(SpotifyTimestamp one, SpotifyTimestamp other)
+{
+	return one.is_known == other.is_known &&
+		   (!one.is_known || one.value == other.value);
+}
+
 typedef struct SpotifyArtist
 {
 	const char *id; /* NULL: has no identity and is not stored */

@@ -76,6 +76,7 @@ static const char *const FORGET[] = {
 	"DELETE FROM spotify.scan_progress WHERE account = $1",
 	"DELETE FROM spotify.liked_events WHERE account = $1",
 	"DELETE FROM spotify.liked_tracks WHERE account = $1",
+	"DELETE FROM spotify.liked_null_places WHERE account = $1",
 	"DELETE FROM spotify.plays WHERE account = $1",
 	"DELETE FROM spotify.play_gaps WHERE account = $1",
 	"DELETE FROM spotify.sync_runs WHERE account = $1",

@@ -116,6 +116,12 @@ spotify_columns_timestamp(SpotifyColumns *columns, SpotifyTimestamp value)
 			  !value.is_known);
 }
 
+void
+spotify_columns_rank(SpotifyColumns *columns, int64 rank)
+{
+	add_value(columns, INT8OID, Int64GetDatum(rank), rank == 0);
+}
+
 static Datum
 make_array(const Column *column, int row_count)
 {

@@ -30,6 +30,9 @@ extern void spotify_columns_boolean(SpotifyColumns *columns,
 extern void spotify_columns_timestamp(SpotifyColumns *columns,
 									  SpotifyTimestamp value);
 
+/* A rank of a list (sync/list_ranks.h); 0 becomes a null. */
+extern void spotify_columns_rank(SpotifyColumns *columns, int64 rank);
+
 /* Adds an array parameter for each column. */
 extern void spotify_columns_to_parameters(const SpotifyColumns *columns,
 										  SpotifyParameters *parameters);

@@ -1,6 +1,7 @@
 /*
  * liked.c
- *		Liked Songs: the tables spotify.liked_tracks and spotify.liked_events.
+ *		Liked Songs: the tables spotify.liked_tracks, spotify.liked_events and
+ *		spotify.liked_null_places.
  */
 #include "postgres.h"
 
@@ -10,22 +11,82 @@
 #include "store/columns.h"
 #include "store/liked.h"
 
-static const char LOAD[] = "SELECT track_id, added_at, is_active\n"
+/* Places without identity are among the rows; those in the list come first. */
+static const char LOAD[] = "SELECT track_id, added_at, is_active, list_rank\n"
 						   "  FROM spotify.liked_tracks\n"
-						   " WHERE account = $1";
+						   " WHERE account = $1\n"
+						   "UNION ALL\n"
+						   "SELECT NULL, added_at, false, list_rank\n"
+						   "  FROM spotify.liked_null_places\n"
+						   " WHERE account = $1\n"
+						   " ORDER BY list_rank DESC NULLS LAST";
+
+/* What makes a row one of the list is the predicate of its index, too. */
+static const char LOAD_PLACES[] = "SELECT track_id, added_at, true, list_rank\n"
+								  "  FROM spotify.liked_tracks\n"
+								  " WHERE account = $1\n"
+								  "   AND is_active\n"
+								  "   AND list_rank IS NOT NULL\n"
+								  "UNION ALL\n"
+								  "SELECT NULL, added_at, false, list_rank\n"
+								  "  FROM spotify.liked_null_places\n"
+								  " WHERE account = $1\n"
+								  " ORDER BY list_rank DESC\n"
+								  "OFFSET $2\n"
+								  " LIMIT $3";
+
+/* Only an active row that hides behind a null may be without a place. */
+static const char COUNT_PLACES[] =
+	"SELECT (placed.count + nulls.count)::integer,\n"
+	"       unplaced.count <= nulls.count\n"
+	"  FROM (SELECT count(*)\n"
+	"          FROM spotify.liked_tracks\n"
+	"         WHERE account = $1\n"
+	"           AND is_active\n"
+	"           AND list_rank IS NOT NULL) AS placed,\n"
+	"       (SELECT count(*)\n"
+	"          FROM spotify.liked_tracks\n"
+	"         WHERE account = $1\n"
+	"           AND is_active\n"
+	"           AND list_rank IS NULL) AS unplaced,\n"
+	"       (SELECT count(*)\n"
+	"          FROM spotify.liked_null_places\n"
+	"         WHERE account = $1) AS nulls";
 
 /* One statement for all kinds of change: only changed rows come here. */
 static const char WRITE[] =
 	"INSERT INTO spotify.liked_tracks\n"
-	"       (account, track_id, added_at, is_active, first_seen_at,\n"
-	"        last_modified)\n"
-	"SELECT $1, change.track_id, change.added_at, change.is_active, $2, $2\n"
-	"  FROM unnest($3, $4, $5) AS change (track_id, added_at, is_active)\n"
+	"       (account, track_id, added_at, is_active, list_rank,\n"
+	"        first_seen_at, last_modified)\n"
+	"SELECT $1, change.track_id, change.added_at, change.is_active,\n"
+	"       change.list_rank, $2, $2\n"
+	"  FROM unnest($3, $4, $5, $6)\n"
+	"       AS change (track_id, added_at, is_active, list_rank)\n"
 	" ORDER BY change.track_id COLLATE \"C\"\n"
 	"ON CONFLICT (account, track_id) DO UPDATE\n"
 	"   SET added_at = EXCLUDED.added_at,\n"
 	"       is_active = EXCLUDED.is_active,\n"
+	"       list_rank = EXCLUDED.list_rank,\n"
 	"       last_modified = EXCLUDED.last_modified";
+
+/* A place in the list is no news of the like: last_modified stays. */
+static const char MOVE[] =
+	"UPDATE spotify.liked_tracks AS liked\n"
+	"   SET list_rank = change.list_rank\n"
+	"  FROM unnest($2, $3) AS change (track_id, list_rank)\n"
+	" WHERE liked.account = $1\n"
+	"   AND liked.track_id = change.track_id";
+
+static const char DELETE_NULL_PLACES[] =
+	"DELETE FROM spotify.liked_null_places\n"
+	" WHERE account = $1\n"
+	"   AND list_rank <> ALL ($2)";
+
+static const char INSERT_NULL_PLACES[] =
+	"INSERT INTO spotify.liked_null_places (account, list_rank, added_at)\n"
+	"SELECT $1, place.list_rank, place.added_at\n"
+	"  FROM unnest($2, $3) AS place (list_rank, added_at)\n"
+	"ON CONFLICT (account, list_rank) DO NOTHING";
 
 static const char WRITE_EVENTS[] =
 	"INSERT INTO spotify.liked_events\n"
@@ -34,26 +95,26 @@ static const char WRITE_EVENTS[] =
 	"  FROM unnest($4, $5) AS change (track_id, event)\n"
 	" ORDER BY change.track_id COLLATE \"C\"";
 
-static const Oid CHANGE_TYPES[] = { TEXTOID, TIMESTAMPTZOID, BOOLOID };
+static const Oid CHANGE_TYPES[] = { TEXTOID, TIMESTAMPTZOID, BOOLOID, INT8OID };
+static const Oid MOVE_TYPES[] = { TEXTOID, INT8OID };
+static const Oid NULL_PLACE_TYPES[] = { INT8OID, TIMESTAMPTZOID };
 static const Oid EVENT_TYPES[] = { TEXTOID, TEXTOID };
 
 /* A track that was liked anew between two runs never looked gone: no event. */
 static const char *const EVENTS[SPOTIFY_SAVED_CHANGE_KINDS] = {
-	[SPOTIFY_SAVED_ADDED] = "added",
-	[SPOTIFY_SAVED_READDED] = "readded",
-	[SPOTIFY_SAVED_REDATED] = NULL,
+	[SPOTIFY_SAVED_ADDED] = "added",	 [SPOTIFY_SAVED_READDED] = "readded",
+	[SPOTIFY_SAVED_REDATED] = NULL,		 [SPOTIFY_SAVED_MOVED] = NULL,
 	[SPOTIFY_SAVED_REMOVED] = "removed",
 };
 
-SpotifySavedItem *
-spotify_liked_load(const char *account, int *count)
+static SpotifySavedItem *
+fetch_items(const char *statement, const SpotifyParameters *parameters,
+			int *count)
 {
 	MemoryContext context = CurrentMemoryContext;
-	SpotifyParameters parameters = { 0 };
 	SpotifySavedItem *items;
 
-	spotify_parameter_text(&parameters, account);
-	spotify_spi_execute(LOAD, &parameters);
+	spotify_spi_execute(statement, parameters);
 	*count = (int) SPI_processed;
 	items = MemoryContextAllocHuge(context, (SPI_processed + 1) *
 												sizeof(SpotifySavedItem));
@@ -62,9 +123,44 @@ spotify_liked_load(const char *account, int *count)
 		items[row].id = spotify_spi_text(row, 1, context);
 		items[row].added_at = spotify_spi_timestamp(row, 2);
 		items[row].is_active = spotify_spi_bool(row, 3);
+		items[row].rank = spotify_spi_int8(row, 4);
 	}
 	spotify_spi_finish();
 	return items;
+}
+
+SpotifySavedItem *
+spotify_liked_load(const char *account, int *count)
+{
+	SpotifyParameters parameters = { 0 };
+
+	spotify_parameter_text(&parameters, account);
+	return fetch_items(LOAD, &parameters, count);
+}
+
+SpotifySavedItem *
+spotify_liked_load_places(const char *account, int first, int limit, int *count)
+{
+	SpotifyParameters parameters = { 0 };
+
+	spotify_parameter_text(&parameters, account);
+	spotify_parameter_int8(&parameters, first);
+	spotify_parameter_int8(&parameters, limit);
+	return fetch_items(LOAD_PLACES, &parameters, count);
+}
+
+int
+spotify_liked_count_places(const char *account, bool *is_exact)
+{
+	SpotifyParameters parameters = { 0 };
+	int count;
+
+	spotify_parameter_text(&parameters, account);
+	spotify_spi_execute(COUNT_PLACES, &parameters);
+	count = spotify_spi_int4(0, 1);
+	*is_exact = spotify_spi_bool(0, 2);
+	spotify_spi_finish();
+	return count;
 }
 
 static void
@@ -80,15 +176,37 @@ write_rows(const char *account, TimestampTz changed_at,
 		SpotifyBoolean is_active = { true,
 									 changes[i].kind != SPOTIFY_SAVED_REMOVED };
 
+		if (changes[i].kind == SPOTIFY_SAVED_MOVED)
+			continue;
 		spotify_columns_text(columns, changes[i].id);
 		spotify_columns_timestamp(columns, changes[i].added_at);
 		spotify_columns_boolean(columns, is_active);
+		spotify_columns_rank(columns, changes[i].rank);
 	}
 	spotify_parameter_text(&parameters, account);
 	spotify_parameter_timestamp(&parameters,
 								spotify_time_from_server(changed_at));
 	spotify_columns_to_parameters(columns, &parameters);
 	spotify_spi_run(WRITE, &parameters);
+}
+
+static void
+move_rows(const char *account, const SpotifySavedChange *changes, int count)
+{
+	SpotifyColumns *columns = spotify_columns_create(
+		CurrentMemoryContext, MOVE_TYPES, lengthof(MOVE_TYPES));
+	SpotifyParameters parameters = { 0 };
+
+	for (int i = 0; i < count; i++)
+	{
+		if (changes[i].kind != SPOTIFY_SAVED_MOVED)
+			continue;
+		spotify_columns_text(columns, changes[i].id);
+		spotify_columns_rank(columns, changes[i].rank);
+	}
+	spotify_parameter_text(&parameters, account);
+	spotify_columns_to_parameters(columns, &parameters);
+	spotify_spi_run(MOVE, &parameters);
 }
 
 static void
@@ -127,7 +245,28 @@ spotify_liked_write(const char *account, int64 run_id, TimestampTz changed_at,
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
 	write_rows(account, changed_at, changes, count);
+	move_rows(account, changes, count);
 	write_events(account, run_id, changed_at, changes, count);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+void
+spotify_liked_write_null_places(const char *account,
+								const SpotifyNullPlace *places, int count)
+{
+	SpotifyColumns *columns = spotify_columns_create(
+		CurrentMemoryContext, NULL_PLACE_TYPES, lengthof(NULL_PLACE_TYPES));
+	SpotifyParameters parameters = { 0 };
+
+	for (int i = 0; i < count; i++)
+	{
+		spotify_columns_rank(columns, places[i].rank);
+		spotify_columns_timestamp(columns, places[i].added_at);
+	}
+	spotify_parameter_text(&parameters, account);
+	spotify_columns_to_parameters(columns, &parameters);
+	spotify_spi_run(INSERT_NULL_PLACES, &parameters);
+	parameters.count--; /* the dates */
+	spotify_spi_run(DELETE_NULL_PLACES, &parameters);
 }

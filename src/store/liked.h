@@ -1,6 +1,7 @@
 /*
  * liked.h
- *		Liked Songs: the tables spotify.liked_tracks and spotify.liked_events.
+ *		Liked Songs: the tables spotify.liked_tracks, spotify.liked_events and
+ *		spotify.liked_null_places.
  */
 #ifndef SPOTIFY_LIKED_H
 #define SPOTIFY_LIKED_H
@@ -9,8 +10,22 @@
 
 #include "store/saved_item.h"
 
-/* All rows of an account, inactive ones too, in the current memory context. */
+/*
+ * All rows of an account, inactive ones and places without identity too, in
+ * the current memory context.  The list comes first, in its order.
+ */
 extern SpotifySavedItem *spotify_liked_load(const char *account, int *count);
+
+/* Some places of the list as it was after the last run. */
+extern SpotifySavedItem *spotify_liked_load_places(const char *account,
+												   int first, int limit,
+												   int *count);
+
+/*
+ * How many places the list had after the last run.  It is not exact if there
+ * are active rows without a place that cannot all stand behind nulls.
+ */
+extern int spotify_liked_count_places(const char *account, bool *is_exact);
 
 /*
  * Writes changes as of a point in time, and the event of each that is one.
@@ -19,5 +34,10 @@ extern SpotifySavedItem *spotify_liked_load(const char *account, int *count);
 extern void spotify_liked_write(const char *account, int64 run_id,
 								TimestampTz changed_at,
 								const SpotifySavedChange *changes, int count);
+
+/* Replaces the places without identity. */
+extern void spotify_liked_write_null_places(const char *account,
+											const SpotifyNullPlace *places,
+											int count);
 
 #endif /* SPOTIFY_LIKED_H */

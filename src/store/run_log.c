@@ -16,10 +16,18 @@ static const char WRITE[] =
 	"       (run_id, account, collection, mode, status, started_at,\n"
 	"        finished_at, requests, retries, bytes_received, total, fetched,\n"
 	"        inserted, deactivated, reactivated, updated, skipped,\n"
-	"        error_code, error_message)\n"
+	"        error_code, error_message, audit_offset)\n"
 	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,\n"
-	"        $15, $16, $17, $18, $19)\n"
+	"        $15, $16, $17, $18, $19, $20)\n"
 	"RETURNING *";
+
+static const char FIND_LAST[] = "SELECT status, total, audit_offset\n"
+								"  FROM spotify.sync_runs\n"
+								" WHERE account = $1\n"
+								"   AND collection = $2\n"
+								"   AND status <> 'failed'\n"
+								" ORDER BY started_at DESC\n"
+								" LIMIT 1";
 
 int64
 spotify_run_log_next_id(void)
@@ -60,9 +68,33 @@ spotify_run_log_write(const SpotifyRunRecord *record)
 	spotify_parameter_int4(&parameters, record->skipped);
 	spotify_parameter_text(&parameters, record->error_code);
 	spotify_parameter_text(&parameters, record->error_message);
+	spotify_parameter_integer(&parameters, record->audit_offset);
 
 	spotify_spi_execute(WRITE, &parameters);
 	row = SPI_returntuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
 	spotify_spi_finish();
 	return HeapTupleHeaderGetDatum(row);
+}
+
+bool
+spotify_run_log_find_last(const char *account, const char *collection,
+						  SpotifyLastRun *last)
+{
+	MemoryContext context = CurrentMemoryContext;
+	SpotifyParameters parameters = { 0 };
+	bool is_found;
+
+	spotify_parameter_text(&parameters, account);
+	spotify_parameter_text(&parameters, collection);
+	spotify_spi_execute(FIND_LAST, &parameters);
+	is_found = SPI_processed > 0;
+	if (is_found)
+	{
+		last->is_succeeded =
+			strcmp(spotify_spi_text(0, 1, context), "succeeded") == 0;
+		last->total = spotify_spi_int4(0, 2);
+		last->audit_offset = spotify_spi_int4(0, 3);
+	}
+	spotify_spi_finish();
+	return is_found;
 }

@@ -31,12 +31,26 @@ typedef struct SpotifyRunRecord
 	int32 skipped;
 	const char *error_code; /* NULL unless failed */
 	const char *error_message;
+	SpotifyInteger audit_offset; /* up to which the audit has come */
 } SpotifyRunRecord;
+
+/* The last run that did not fail. */
+typedef struct SpotifyLastRun
+{
+	bool is_succeeded; /* rather than partial */
+	int32 total;
+	int32 audit_offset; /* 0: none */
+} SpotifyLastRun;
 
 /* Takes the number of a new run; its row is written at its end. */
 extern int64 spotify_run_log_next_id(void);
 
 /* Writes the row and returns it, as a Datum of the row type. */
 extern Datum spotify_run_log_write(const SpotifyRunRecord *record);
+
+/* Returns false if there is none. */
+extern bool spotify_run_log_find_last(const char *account,
+									  const char *collection,
+									  SpotifyLastRun *last);
 
 #endif /* SPOTIFY_RUN_LOG_H */

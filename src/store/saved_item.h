@@ -13,25 +13,27 @@
 /* What is stored of one item of a saved list. */
 typedef struct SpotifySavedItem
 {
-	const char *id;
+	const char *id; /* NULL: a place in the list without identity */
 	SpotifyTimestamp added_at;
 	bool is_active;
+	int64_t rank; /* its place in the list, 0: none; see sync/list_ranks.h */
 } SpotifySavedItem;
 
 /* One position of a list as Spotify shows it. */
-typedef struct SpotifyScanEntry
+typedef struct SpotifyListEntry
 {
 	bool is_received;
 	bool is_repeated; /* its id stands at another position too */
 	const char *id;	  /* NULL: without identity */
 	SpotifyTimestamp added_at;
-} SpotifyScanEntry;
+} SpotifyListEntry;
 
 typedef enum SpotifySavedChangeKind
 {
 	SPOTIFY_SAVED_ADDED,   /* not stored yet */
 	SPOTIFY_SAVED_READDED, /* stored inactive, and back */
 	SPOTIFY_SAVED_REDATED, /* stored active, but saved anew since */
+	SPOTIFY_SAVED_MOVED,   /* stored active, and elsewhere in the list */
 	SPOTIFY_SAVED_REMOVED  /* stored active, and gone */
 } SpotifySavedChangeKind;
 
@@ -43,6 +45,14 @@ typedef struct SpotifySavedChange
 	SpotifySavedChangeKind kind;
 	const char *id;
 	SpotifyTimestamp added_at;
+	int64_t rank;
 } SpotifySavedChange;
+
+/* A place in the list that holds something without identity. */
+typedef struct SpotifyNullPlace
+{
+	int64_t rank;
+	SpotifyTimestamp added_at;
+} SpotifyNullPlace;
 
 #endif /* SPOTIFY_SAVED_ITEM_H */

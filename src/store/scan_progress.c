@@ -50,11 +50,11 @@ spotify_scan_progress_load(const char *account, const char *collection)
 		progress->total = (int32) spotify_spi_int4(0, 1);
 		progress->count = (int) SPI_processed;
 		progress->entries = MemoryContextAllocHuge(
-			context, SPI_processed * sizeof(SpotifyScanEntry));
+			context, SPI_processed * sizeof(SpotifyListEntry));
 	}
 	for (int row = 0; progress != NULL && row < progress->count; row++)
 	{
-		SpotifyScanEntry *entry = &progress->entries[row];
+		SpotifyListEntry *entry = &progress->entries[row];
 
 		memset(entry, 0, sizeof(*entry));
 		entry->is_received = true;

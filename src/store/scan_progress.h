@@ -11,7 +11,7 @@
 typedef struct SpotifyScanProgress
 {
 	int32_t total; /* as Spotify said when the scan began */
-	SpotifyScanEntry *entries;
+	SpotifyListEntry *entries;
 	int count;
 } SpotifyScanProgress;
 

@@ -26,6 +26,11 @@ typedef struct SpotifyCollection
 
 	/* What is stored, and writing what changed: see store/liked.h. */
 	SpotifySavedItem *(*load)(const char *account, int *count);
+	SpotifySavedItem *(*load_places)(const char *account, int first, int limit,
+									 int *count);
+	int (*count_places)(const char *account, bool *is_exact);
+	void (*write_null_places)(const char *account,
+							  const SpotifyNullPlace *places, int count);
 	void (*write)(const char *account, int64 run_id, TimestampTz changed_at,
 				  const SpotifySavedChange *changes, int count);
 } SpotifyCollection;

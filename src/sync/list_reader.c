@@ -1,9 +1,11 @@
 /*
  * list_reader.c
- *		Reading a whole saved list, page by page, until it holds still.
+ *		Reading a saved list, page by page, until it holds still.
  *
- * A pass reads the first page, then the others by offset (never by "next"),
- * several at once, then the first page again.  Spotify promises no consistent
+ * A pass reads the first page.  If it is known how the list was, it goes on
+ * with what shows the changes (sync/delta_plan.c); otherwise, or if that breaks
+ * its assumption, with all pages by offset (never by "next"), several at once.
+ * At its end it reads the first page again.  Spotify promises no consistent
  * view of a list that changes while it is read, and has been seen to send
  * short, empty and zeroed pages, so:
  *
@@ -24,6 +26,7 @@
 #include "spotify/endpoint.h"
 #include "spotify/failure.h"
 #include "sync/list_reader.h"
+#include "sync/progress.h"
 
 #define MAX_PASSES 3
 
@@ -50,12 +53,16 @@ typedef struct PageRequest
 	int rereads;
 } PageRequest;
 
-typedef struct ListReader
+struct SpotifyListReader
 {
 	const SpotifyCollection *collection;
 	SpotifyClient *client;
 	SpotifyListReading *reading;
+	SpotifyStoredList *stored;
 	const SpotifyScanProgress *progress; /* NULL once it was used */
+	bool wants_delta;
+	SpotifyProgress told;
+	int pass; /* its number, from 1 on */
 	bool is_last_pass;
 
 	/* of the page at hand: malloc'd, released with the memory context */
@@ -68,7 +75,9 @@ typedef struct ListReader
 	int barren_pages; /* in a row */
 	bool is_given_up;
 	bool is_check_passed;
-} ListReader;
+};
+
+typedef SpotifyListReader ListReader;
 
 static void
 release_page(void *arg)
@@ -88,6 +97,14 @@ release_scan(void *arg)
 }
 
 static void
+release_delta(void *arg)
+{
+	SpotifyListReading *reading = arg;
+
+	spotify_delta_plan_release(&reading->delta);
+}
+
+static void
 ask_for_page(ListReader *reader, PagePurpose purpose, int offset, int rereads)
 {
 	PageRequest *request =
@@ -102,12 +119,15 @@ ask_for_page(ListReader *reader, PagePurpose purpose, int offset, int rereads)
 	reader->under_way++;
 }
 
-/* Whether a rate limit refused a page that the reading can do without. */
+/*
+ * Whether a rate limit refused a page that the reading can do without.  What a
+ * delta has read is not worth keeping.
+ */
 static bool
 is_cut(ListReader *reader, const SpotifyExchange *exchange)
 {
 	if (exchange->decision.verdict != SPOTIFY_RETRY_LIMITED ||
-		reader->reading->scan.received == 0)
+		reader->wants_delta || reader->reading->scan.received == 0)
 		return false;
 	reader->reading->is_cut = true;
 	reader->is_given_up = true;
@@ -202,6 +222,17 @@ handle_page(ListReader *reader, const PageRequest *request)
 		handle_odd_page(reader, request);
 }
 
+/* How many entries are still to be received; -1 if a delta finds out. */
+static int
+count_left(const ListReader *reader)
+{
+	const SpotifyScan *scan = &reader->reading->scan;
+
+	if (reader->wants_delta)
+		return -1;
+	return scan->received < scan->total ? scan->total - scan->received : 0;
+}
+
 /* Handles one page that is under way. */
 static void
 handle_next_page(ListReader *reader)
@@ -211,6 +242,7 @@ handle_next_page(ListReader *reader)
 	if (request == NULL)
 		return;
 	handle_page(reader, request);
+	spotify_progress_add(&reader->told, reader->page.count, count_left(reader));
 	release_page(reader);
 }
 
@@ -293,6 +325,12 @@ resume(ListReader *reader)
 		scan->is_unbroken = false;
 }
 
+static bool
+is_received(const SpotifyScan *scan, int offset)
+{
+	return offset < scan->count && scan->entries[offset].is_received;
+}
+
 /* Keeps as many requests under way as may be, until the list is read. */
 static void
 read_pages(ListReader *reader)
@@ -304,13 +342,67 @@ read_pages(ListReader *reader)
 		while (!reader->is_given_up && reader->next_offset < scan->total &&
 			   reader->under_way < spotify_setting_max_concurrency)
 		{
-			ask_for_page(reader, PAGE_OF_PASS, reader->next_offset, 0);
+			if (!is_received(scan, reader->next_offset))
+				ask_for_page(reader, PAGE_OF_PASS, reader->next_offset, 0);
 			reader->next_offset += SPOTIFY_PAGE_SIZE;
 		}
 		if (reader->under_way == 0)
 			break;
 		handle_next_page(reader);
 	}
+}
+
+/* Reads the pages that a delta asks for, all at once. */
+static void
+read_asked_pages(ListReader *reader, const SpotifyDeltaPlan *delta)
+{
+	for (int i = 0; i < delta->offset_count; i++)
+	{
+		if (reader->stored->known.places == NULL)
+			spotify_stored_list_load_page(reader->stored, delta->offsets[i]);
+		ask_for_page(reader, PAGE_OF_PASS, delta->offsets[i], 0);
+	}
+	while (reader->under_way > 0)
+		handle_next_page(reader);
+}
+
+static void
+plan_delta(ListReader *reader)
+{
+	SpotifyListReading *reading = reader->reading;
+
+	spotify_delta_plan_release(&reading->delta);
+	if (!spotify_delta_plan_make(&reading->delta, &reader->stored->known,
+								 &reading->scan, &reader->stored->audit))
+		spotify_report_out_of_memory();
+}
+
+/* Reads what shows the changes.  Returns false if all must be read. */
+static bool
+read_changes(ListReader *reader)
+{
+	SpotifyListReading *reading = reader->reading;
+
+	while (reading->scan.is_unbroken)
+	{
+		plan_delta(reader);
+		switch (reading->delta.verdict)
+		{
+			case SPOTIFY_DELTA_LOAD:
+				spotify_stored_list_load(reader->stored);
+				break;
+			case SPOTIFY_DELTA_READ:
+				read_asked_pages(reader, &reading->delta);
+				break;
+			case SPOTIFY_DELTA_BROKEN:
+				return false;
+			case SPOTIFY_DELTA_UNCHANGED:
+			case SPOTIFY_DELTA_CHANGED:
+				reading->is_complete = true;
+				return true;
+		}
+	}
+	return true; /* the list moved: another pass may do better */
 }
 
 /* Whether the pass proves to be the whole list as it is now. */
@@ -322,31 +414,121 @@ check_pass(ListReader *reader)
 		   check_page(reader, 0);
 }
 
-SpotifyListReading *
-spotify_list_read(const SpotifyCollection *collection, SpotifyClient *client,
-				  const SpotifyScanProgress *progress)
+/* Reads what the pass has not read yet. */
+static void
+read_rest(ListReader *reader)
+{
+	SpotifyListReading *reading = reader->reading;
+
+	reader->wants_delta = false;
+	reading->is_delta = false;
+	read_pages(reader);
+	reading->is_complete = check_pass(reader);
+}
+
+/* Reads the rest of a pass whose first page is there. */
+static void
+read_pass(ListReader *reader)
+{
+	if (reader->wants_delta)
+	{
+		reader->reading->is_delta = true;
+		if (read_changes(reader))
+			return;
+	}
+	resume(reader);
+	read_rest(reader);
+}
+
+/* Whether another pass can do better than the last one. */
+static bool
+wants_pass(const ListReader *reader)
+{
+	return !reader->reading->is_complete && !reader->reading->is_cut &&
+		   !reader->is_last_pass;
+}
+
+static void
+read_passes(ListReader *reader)
+{
+	while (wants_pass(reader))
+	{
+		reader->pass++;
+		reader->is_last_pass = reader->pass == MAX_PASSES;
+		if (!begin_pass(reader))
+			break;
+		read_pass(reader);
+	}
+}
+
+/* Says what the list is, by what was read or concluded. */
+static void
+conclude(ListReader *reader)
+{
+	SpotifyListReading *reading = reader->reading;
+	const SpotifyScan *scan = &reading->scan;
+	bool is_concluded = reading->is_delta && reading->is_complete;
+
+	reading->is_unchanged =
+		is_concluded && reading->delta.verdict == SPOTIFY_DELTA_UNCHANGED;
+	reading->entries = is_concluded ? reading->delta.list : scan->entries;
+	reading->count = is_concluded ? scan->total : scan->count;
+	if (reading->is_unchanged)
+		reading->count = 0;
+	reading->unidentified = 0;
+	for (int i = 0; i < reading->count; i++)
+	{
+		if (reading->entries[i].is_received && reading->entries[i].id == NULL)
+			reading->unidentified++;
+	}
+}
+
+SpotifyListReader *
+spotify_list_reader_open(const SpotifyCollection *collection,
+						 SpotifyClient *client, SpotifyStoredList *stored,
+						 bool wants_delta, const SpotifyScanProgress *progress)
 {
 	ListReader *reader = palloc0(sizeof(ListReader));
 
 	reader->collection = collection;
 	reader->client = client;
+	reader->stored = stored;
+	reader->wants_delta = wants_delta;
 	reader->progress = progress;
 	reader->context = CurrentMemoryContext;
+	spotify_progress_begin(&reader->told, collection->name);
 	reader->reading = palloc0(sizeof(SpotifyListReading));
 	spotify_release_later(release_page, reader);
 	spotify_release_later(release_scan, reader->reading);
+	spotify_release_later(release_delta, reader->reading);
+	return reader;
+}
 
-	for (int pass = 1; pass <= MAX_PASSES; pass++)
-	{
-		reader->is_last_pass = pass == MAX_PASSES;
-		if (!begin_pass(reader))
-			break;
-		resume(reader);
-		read_pages(reader);
-		reader->reading->is_complete = check_pass(reader);
-		if (reader->reading->is_complete || reader->reading->is_cut ||
-			reader->is_last_pass)
-			break;
-	}
+SpotifyListReading *
+spotify_list_read(SpotifyListReader *reader)
+{
+	if (reader->wants_delta)
+		spotify_stored_list_load_page(reader->stored, 0);
+	read_passes(reader);
+	conclude(reader);
 	return reader->reading;
+}
+
+void
+spotify_list_read_whole(SpotifyListReader *reader)
+{
+	read_rest(reader);
+	read_passes(reader);
+	conclude(reader);
+}
+
+bool
+spotify_list_confirm(SpotifyListReader *reader)
+{
+	if (check_page(reader, 0))
+		return true;
+	reader->reading->is_complete = false;
+	read_passes(reader);
+	conclude(reader);
+	return false;
 }

@@ -3,9 +3,9 @@
  *		Asking Spotify whether items that a list no longer shows are gone.
  *
  * GET /me/library/contains answers for 40 catalogue tracks at a time.  Where
- * it is refused (403, 404), or for a local file, which it does not know, a
- * complete scan is proof enough, unless entries without identity were in it:
- * any missing item could be behind one of them.
+ * it is refused (403, 404), or for a local file, which it does not know, the
+ * whole list is proof enough, unless entries without identity were in it: any
+ * missing item could be behind one of them.
  */
 #include "postgres.h"
 
@@ -30,24 +30,75 @@ typedef struct Prover
 	const SpotifySavedPlan *plan;
 	SpotifyClient *client;
 	bool allow_mass_removal;
-	bool is_scan_proof; /* the scan alone is proof enough */
+	SpotifyProofBasis basis;
+	int unidentified; /* entries of the list */
+	int next;		  /* of the missing items, to be asked about */
 	int under_way;
 } Prover;
 
 static void
 take_removed(Prover *prover, const SpotifySavedChange *item)
 {
-	prover->proof->removed[prover->proof->removed_count++] = *item;
+	SpotifySavedChange *removed =
+		&prover->proof->removed[prover->proof->removed_count++];
+
+	*removed = *item;
+	removed->rank = 0;
 }
 
-/* What cannot be asked about is proven by the scan, or not at all. */
+/* The item stays active, but the list has no place for it. */
 static void
-settle_by_scan(Prover *prover, const SpotifySavedChange *item)
+keep(Prover *prover, const SpotifySavedChange *item)
 {
-	if (prover->is_scan_proof)
-		take_removed(prover, item);
-	else
-		prover->proof->unproven_count++;
+	SpotifySavedChange *kept;
+
+	if (item->rank == 0)
+		return;
+	kept = &prover->proof->unlisted[prover->proof->unlisted_count++];
+	*kept = *item;
+	kept->kind = SPOTIFY_SAVED_MOVED;
+	kept->rank = 0;
+}
+
+static void
+leave_unproven(Prover *prover, const SpotifySavedChange *item)
+{
+	prover->proof->unproven_count++;
+	keep(prover, item);
+}
+
+/* What cannot be asked about is proven by the list, or not at all. */
+static void
+settle_by_list(Prover *prover, const SpotifySavedChange *item)
+{
+	switch (prover->basis)
+	{
+		case SPOTIFY_PROOF_BY_LIST:
+			take_removed(prover, item);
+			break;
+		case SPOTIFY_PROOF_NONE:
+			leave_unproven(prover, item);
+			break;
+		case SPOTIFY_PROOF_BY_DELTA:
+			prover->proof->wants_whole_list = true;
+			break;
+	}
+}
+
+/*
+ * As many as there are entries without identity may well stand behind those;
+ * more than that show that a delta went wrong.
+ */
+static void
+contradict(Prover *prover, const SpotifySavedChange *item)
+{
+	SpotifyProof *proof = prover->proof;
+
+	proof->contradicted_count++;
+	if (prover->basis == SPOTIFY_PROOF_BY_DELTA &&
+		proof->contradicted_count > prover->unidentified)
+		proof->wants_whole_list = true;
+	keep(prover, item);
 }
 
 /* Ids of the catalogue have 22 characters of base 62; all else is a 400. */
@@ -72,30 +123,56 @@ ask(Prover *prover, Batch *batch)
 	prover->under_way++;
 }
 
+/* Settles what cannot be asked about. */
 static void
-ask_for_all(Prover *prover)
+settle_unaskable(Prover *prover)
+{
+	const SpotifySavedPlan *plan = prover->plan;
+
+	for (int i = 0; i < plan->missing_count; i++)
+	{
+		if (!is_catalogue_track(&plan->missing[i]))
+			settle_by_list(prover, &plan->missing[i]);
+	}
+}
+
+/* Settles those that it is of no use to ask about any more. */
+static void
+settle_rest(Prover *prover)
+{
+	const SpotifySavedPlan *plan = prover->plan;
+
+	while (prover->next < plan->missing_count)
+	{
+		const SpotifySavedChange *item = &plan->missing[prover->next++];
+
+		if (!is_catalogue_track(item))
+			continue;
+		if (prover->proof->is_cut)
+			leave_unproven(prover, item);
+		else
+			settle_by_list(prover, item);
+	}
+}
+
+/* Asks about the next items together; false if there are none left. */
+static bool
+ask_about_next(Prover *prover)
 {
 	const SpotifySavedPlan *plan = prover->plan;
 	Batch *batch = palloc0(sizeof(Batch));
 
-	for (int i = 0; i < plan->missing_count; i++)
+	while (prover->next < plan->missing_count &&
+		   batch->count < SPOTIFY_CONTAINS_SIZE)
 	{
-		const SpotifySavedChange *item = &plan->missing[i];
+		const SpotifySavedChange *item = &plan->missing[prover->next++];
 
-		if (!is_catalogue_track(item))
-		{
-			settle_by_scan(prover, item);
-			continue;
-		}
-		batch->items[batch->count++] = item;
-		if (batch->count == SPOTIFY_CONTAINS_SIZE)
-		{
-			ask(prover, batch);
-			batch = palloc0(sizeof(Batch));
-		}
+		if (is_catalogue_track(item))
+			batch->items[batch->count++] = item;
 	}
 	if (batch->count > 0)
 		ask(prover, batch);
+	return batch->count > 0;
 }
 
 static bool
@@ -115,13 +192,16 @@ handle_answer(Prover *prover, const SpotifyExchange *exchange)
 
 	if (is_endpoint_refused(exchange))
 	{
+		prover->proof->is_refused = true;
 		for (int i = 0; i < batch->count; i++)
-			settle_by_scan(prover, batch->items[i]);
+			settle_by_list(prover, batch->items[i]);
 		return;
 	}
-	if (exchange->decision.verdict == SPOTIFY_RETRY_LIMITED)
+	if (exchange->decision.verdict == SPOTIFY_RETRY_LIMITED &&
+		prover->basis != SPOTIFY_PROOF_BY_DELTA)
 	{
-		prover->proof->unproven_count += batch->count;
+		for (int i = 0; i < batch->count; i++)
+			leave_unproven(prover, batch->items[i]);
 		prover->proof->is_cut = true;
 		return;
 	}
@@ -135,7 +215,7 @@ handle_answer(Prover *prover, const SpotifyExchange *exchange)
 	for (int i = 0; i < batch->count; i++)
 	{
 		if (contains[i])
-			prover->proof->contradicted_count++;
+			contradict(prover, batch->items[i]);
 		else
 			take_removed(prover, batch->items[i]);
 	}
@@ -164,26 +244,45 @@ check_removal_guard(const Prover *prover)
 			 "Nothing was changed. If it is right, call the function with allow_mass_removal => true, or raise \"spotify_etl.max_removal_percent\".")));
 }
 
+/* Of an earlier attempt only stays that Spotify does not answer. */
+static void
+begin(SpotifyProof *proof, const SpotifySavedPlan *plan)
+{
+	bool is_refused = proof->is_refused;
+	Size size = (plan->missing_count + 1) * sizeof(SpotifySavedChange);
+
+	memset(proof, 0, sizeof(*proof));
+	proof->is_refused = is_refused;
+	proof->removed = MemoryContextAllocHuge(CurrentMemoryContext, size);
+	proof->unlisted = MemoryContextAllocHuge(CurrentMemoryContext, size);
+}
+
 void
 spotify_proof_find(SpotifyProof *proof, const SpotifySavedPlan *plan,
-				   bool is_scan_proof, SpotifyClient *client,
-				   bool allow_mass_removal)
+				   SpotifyProofBasis basis, int unidentified,
+				   SpotifyClient *client, bool allow_mass_removal)
 {
 	Prover prover = { .proof = proof,
 					  .plan = plan,
 					  .client = client,
 					  .allow_mass_removal = allow_mass_removal,
-					  .is_scan_proof = is_scan_proof };
+					  .basis = basis,
+					  .unidentified = unidentified };
 
-	memset(proof, 0, sizeof(*proof));
-	proof->removed =
-		palloc((plan->missing_count + 1) * sizeof(SpotifySavedChange));
-	ask_for_all(&prover);
-	check_removal_guard(&prover);
-	while (prover.under_way > 0)
+	begin(proof, plan);
+	settle_unaskable(&prover);
+	for (;;)
 	{
+		if (proof->is_refused || proof->is_cut)
+			settle_rest(&prover);
+		check_removal_guard(&prover);
+		while (!proof->wants_whole_list &&
+			   prover.under_way < spotify_setting_max_concurrency &&
+			   ask_about_next(&prover))
+			continue;
+		if (prover.under_way == 0)
+			break;
 		handle_answer(&prover, spotify_client_next(client));
 		prover.under_way--;
-		check_removal_guard(&prover);
 	}
 }

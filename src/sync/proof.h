@@ -8,23 +8,36 @@
 #include "spotify/client.h"
 #include "sync/saved_plan.h"
 
+/* What a list proves by itself, where Spotify cannot be asked. */
+typedef enum SpotifyProofBasis
+{
+	SPOTIFY_PROOF_BY_LIST, /* what it lacks is gone */
+	SPOTIFY_PROOF_NONE,	   /* anything may be behind what has no identity */
+	SPOTIFY_PROOF_BY_DELTA /* nothing, but it can be read whole */
+} SpotifyProofBasis;
+
 typedef struct SpotifyProof
 {
 	SpotifySavedChange *removed; /* those that are proven to be gone */
 	int removed_count;
+	SpotifySavedChange *unlisted; /* those that stay, and lose their place */
+	int unlisted_count;
 	int contradicted_count; /* those that Spotify says are still saved */
 	int unproven_count;		/* those that may be gone, and stay active */
+	bool is_refused;		/* Spotify does not answer this question */
 	bool is_cut;			/* by a rate limit */
+	bool wants_whole_list;	/* the delta does not hold, or is not enough */
 } SpotifyProof;
 
 /*
- * Proves the missing items of a plan, made from a complete scan.  is_scan_proof
- * tells whether that scan is proof enough where Spotify cannot be asked: it
- * held no entry without identity, and was made in one run.  Stops as
- * soon as more are proven than the removal guard lets through.
+ * Proves the missing items of a plan, made from a complete list, in which so
+ * many entries have no identity.  Stops as soon as more are proven than the
+ * removal guard lets through, or when a delta must be read whole.  To prove
+ * again by another list, call it with the same proof; a new one is all zero.
  */
 extern void spotify_proof_find(SpotifyProof *proof,
-							   const SpotifySavedPlan *plan, bool is_scan_proof,
+							   const SpotifySavedPlan *plan,
+							   SpotifyProofBasis basis, int unidentified,
 							   SpotifyClient *client, bool allow_mass_removal);
 
 #endif /* SPOTIFY_PROOF_H */

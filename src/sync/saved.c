@@ -2,8 +2,8 @@
  * saved.c
  *		Reconciling a saved list at Spotify with its table.
  *
- * The phases of a run: login; read the list; load what is stored and plan the
- * changes; prove removals; write.  Nothing is written and no table is locked
+ * The phases of a run: login; read the list, or as much of it as shows what
+ * changed; plan the changes of what is stored; prove removals; write.  Nothing is written and no table is locked
  * while the run waits for Spotify, except for new tokens.
  */
 #include "postgres.h"
@@ -13,6 +13,8 @@
 
 #include "settings.h"
 #include "spotify/cleanup.h"
+#include "spotify/endpoint.h"
+#include "spotify/failure.h"
 #include "sync/list_reader.h"
 #include "sync/lock.h"
 #include "sync/login.h"
@@ -36,9 +38,11 @@ typedef struct SavedSync
 {
 	SpotifyRun run;
 	const SpotifyCollection *collection;
-	bool allow_mass_removal;
+	SpotifySyncOptions options;
 	SpotifyClient *client;
 	SpotifyScanProgress *progress; /* of an earlier run; NULL: none */
+	SpotifyStoredList *stored;
+	SpotifyListReader *reader;
 	SpotifyListReading *reading;
 	SpotifySavedPlan plan; /* malloc'd inside */
 	SpotifyProof proof;
@@ -55,13 +59,13 @@ release_plan(void *arg)
 static void
 make_plan(SavedSync *sync)
 {
-	SpotifySavedItem *stored;
-	int count;
+	const SpotifyListReading *reading = sync->reading;
 
-	spotify_release_later(release_plan, sync);
-	stored = sync->collection->load(sync->run.record.account, &count);
-	if (!spotify_saved_plan_make(&sync->plan, stored, count,
-								 &sync->reading->scan))
+	spotify_stored_list_load(sync->stored);
+	spotify_saved_plan_release(&sync->plan);
+	if (!spotify_saved_plan_make(&sync->plan, sync->stored->items,
+								 sync->stored->item_count, reading->entries,
+								 reading->count, reading->is_complete))
 		spotify_report_out_of_memory();
 }
 
@@ -77,7 +81,7 @@ why_partial(const SavedSync *sync)
 	if (sync->proof.unproven_count > 0)
 		return REMOVALS_UNPROVEN;
 	/* Entries without identity may well be tracks that are missing. */
-	if (sync->proof.contradicted_count > sync->reading->scan.unidentified)
+	if (sync->proof.contradicted_count > sync->reading->unidentified)
 		return LIST_CONTRADICTED;
 	return NULL;
 }
@@ -106,10 +110,28 @@ count_changes(SavedSync *sync)
 			case SPOTIFY_SAVED_REDATED:
 				record->updated++;
 				break;
+			case SPOTIFY_SAVED_MOVED:
 			case SPOTIFY_SAVED_REMOVED:
 				break;
 		}
 	}
+}
+
+/* How far the audit has come; it begins anew after a full scan. */
+static void
+record_audit(SavedSync *sync)
+{
+	const SpotifyListReading *reading = sync->reading;
+	const SpotifyAudit *audit = &sync->stored->audit;
+	int total = reading->scan.total;
+	int pages = spotify_audit_count(audit, total);
+
+	if (!reading->is_delta)
+		return;
+	sync->run.record.audit_offset.is_known = true;
+	sync->run.record.audit_offset.value =
+		reading->delta.has_audit ? spotify_audit_offset(audit, total, pages - 1)
+								 : audit->offset - SPOTIFY_PAGE_SIZE;
 }
 
 /* Leaves to the next run where to go on, or that it begins anew. */
@@ -130,6 +152,15 @@ keep_progress(const SavedSync *sync)
 		spotify_scan_progress_clear(record->account, record->collection);
 }
 
+static void
+write_items(const SavedSync *sync, const SpotifySavedChange *changes, int count)
+{
+	const SpotifyRunRecord *record = &sync->run.record;
+
+	sync->collection->write(record->account, record->run_id,
+							record->finished_at, changes, count);
+}
+
 /*
  * The catalogue first and the changes last, because of the foreign keys.  The
  * row of the run is made in the given context.
@@ -142,6 +173,7 @@ write_changes(SavedSync *sync, MemoryContext result_context)
 	Datum row;
 
 	count_changes(sync);
+	record_audit(sync);
 	spotify_lock_catalog(false);
 	spotify_catalog_write(sync->reading->catalog);
 	keep_progress(sync);
@@ -150,55 +182,93 @@ write_changes(SavedSync *sync, MemoryContext result_context)
 	row = spotify_run_finish(&sync->run, why_partial(sync));
 	MemoryContextSwitchTo(old);
 
-	sync->collection->write(record->account, record->run_id,
-							record->finished_at, sync->plan.changes,
-							sync->plan.change_count);
-	sync->collection->write(record->account, record->run_id,
-							record->finished_at, sync->proof.removed,
-							sync->proof.removed_count);
+	write_items(sync, sync->plan.changes, sync->plan.change_count);
+	write_items(sync, sync->proof.removed, sync->proof.removed_count);
+	write_items(sync, sync->proof.unlisted, sync->proof.unlisted_count);
+	if (sync->plan.has_null_places_changed)
+		sync->collection->write_null_places(record->account,
+											sync->plan.null_places,
+											sync->plan.null_place_count);
 	return row;
 }
 
 /*
- * Whether the list shows by itself that what it lacks is gone.  Any missing
- * item could be behind an entry without identity; and between two runs more
- * may have moved than the check of a resumed scan can see.
+ * Any missing item could be behind an entry without identity; and between two
+ * runs more may have moved than the check of a resumed scan can see.
  */
-static bool
-is_scan_proof(const SpotifyListReading *reading)
+static SpotifyProofBasis
+find_basis(const SpotifyListReading *reading)
 {
-	return reading->scan.unidentified == 0 && !reading->is_resumed;
+	if (reading->is_delta)
+		return SPOTIFY_PROOF_BY_DELTA;
+	if (reading->unidentified > 0 || reading->is_resumed)
+		return SPOTIFY_PROOF_NONE;
+	return SPOTIFY_PROOF_BY_LIST;
 }
 
-/* A SpotifyRunPhases. */
+/*
+ * Plans the changes and proves the removals, by the whole list if what a delta
+ * read of it is not enough, and again if the list moved meanwhile.
+ */
+static void
+find_changes(SavedSync *sync)
+{
+	SpotifyListReading *reading = sync->reading;
+
+	for (;;)
+	{
+		make_plan(sync);
+		if (!reading->is_complete)
+		{
+			memset(&sync->proof, 0, sizeof(sync->proof));
+			return;
+		}
+		spotify_proof_find(&sync->proof, &sync->plan, find_basis(reading),
+						   reading->unidentified, sync->client,
+						   sync->options.allow_mass_removal);
+		if (sync->proof.wants_whole_list)
+			spotify_list_read_whole(sync->reader);
+		else if (!reading->is_delta || !reading->delta.has_losses ||
+				 spotify_list_confirm(sync->reader))
+			return;
+	}
+}
+
 static Datum
 run_phases(void *arg, MemoryContext result_context)
 {
 	SavedSync *sync = arg;
+	SpotifyRunRecord *record = &sync->run.record;
 	SpotifyLogin *login =
-		spotify_login_open(sync->run.record.account, &sync->run.traffic);
+		spotify_login_open(record->account, &sync->run.traffic);
+	bool is_delta;
 
 	sync->client = spotify_client_open(spotify_setting_max_concurrency,
 									   spotify_login_access_token, login,
 									   &sync->run.traffic);
-	sync->progress = spotify_scan_progress_load(sync->run.record.account,
-												sync->collection->name);
-	sync->reading =
-		spotify_list_read(sync->collection, sync->client, sync->progress);
-	make_plan(sync);
-	if (sync->reading->is_complete)
-		spotify_proof_find(&sync->proof, &sync->plan,
-						   is_scan_proof(sync->reading), sync->client,
-						   sync->allow_mass_removal);
+	sync->progress =
+		spotify_scan_progress_load(record->account, sync->collection->name);
+	sync->stored = spotify_stored_list_open(sync->collection, record->account);
+	is_delta = sync->stored->is_exact && sync->progress == NULL &&
+			   !sync->options.full_scan;
+	record->mode = is_delta ? "delta" : "full";
+	sync->reader = spotify_list_reader_open(
+		sync->collection, sync->client, sync->stored, is_delta, sync->progress);
+	spotify_release_later(release_plan, sync);
+
+	sync->reading = spotify_list_read(sync->reader);
+	if (!sync->reading->is_unchanged)
+		find_changes(sync);
+	record->mode = sync->reading->is_delta ? "delta" : "full";
 	if (sync->reading->is_cut || sync->proof.is_cut)
-		spotify_durable_record(sync->run.record.account, NULL,
+		spotify_durable_record(record->account, NULL,
 							   sync->run.traffic.limited_until, false);
 	return write_changes(sync, result_context);
 }
 
 Datum
 spotify_saved_sync(const SpotifyCollection *collection, const char *account,
-				   bool allow_mass_removal)
+				   const SpotifySyncOptions *options)
 {
 	MemoryContext result_context = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(
@@ -208,7 +278,7 @@ spotify_saved_sync(const SpotifyCollection *collection, const char *account,
 	Datum row;
 
 	sync->collection = collection;
-	sync->allow_mass_removal = allow_mass_removal;
+	sync->options = *options;
 	spotify_run_begin(&sync->run, account, collection->name, "full");
 	row = spotify_recorded_run(&sync->run, run_phases, sync, result_context);
 

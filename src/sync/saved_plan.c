@@ -1,7 +1,6 @@
 /*
  * saved_plan.c
- *		Reconciling a saved list: what was read, whether it is believable, and
- *		which changes follow.
+ *		Which changes a saved list means for what is stored of it.
  */
 #include "sync/saved_plan.h"
 
@@ -9,238 +8,264 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "spotify/endpoint.h"
+#include "sync/list_ranks.h"
 
 /* So many removals are believed whatever the percentage. */
 #define GUARD_FREE_REMOVALS 19
 
-#define INITIAL_CAPACITY 256
-
-bool
-spotify_scan_begin(SpotifyScan *scan, int32_t total)
+/* What planning needs beside the plan; all malloc'd. */
+typedef struct Planner
 {
-	memset(scan, 0, sizeof(*scan));
-	scan->total = total;
-	scan->is_unbroken = true;
-	scan->ids = lh_kchar_table_new(INITIAL_CAPACITY, NULL);
-	return scan->ids != NULL;
-}
+	SpotifySavedPlan *plan;
+	const SpotifySavedItem *stored;
+	int stored_count;
+	const SpotifyListEntry *list;
+	int list_count;
+	struct lh_table *rows;				/* from ids to stored items */
+	const SpotifySavedItem **list_rows; /* by position, NULL: none */
+	bool *is_listed;					/* by stored item */
+	int64_t *old_ranks;					/* by position */
+	int64_t *ranks;
+} Planner;
 
-void
-spotify_scan_release(SpotifyScan *scan)
+static void
+release_planner(Planner *planner)
 {
-	if (scan->ids != NULL)
-		lh_table_free(scan->ids);
-	free(scan->entries);
-	spotify_arena_release(&scan->arena);
-	memset(scan, 0, sizeof(*scan));
-}
-
-static int
-expected_count(const SpotifyScan *scan, int offset)
-{
-	int left = scan->total - offset;
-
-	if (left < 0)
-		return 0;
-	return left < SPOTIFY_PAGE_SIZE ? left : SPOTIFY_PAGE_SIZE;
-}
-
-bool
-spotify_scan_page_fits(const SpotifyScan *scan, const SpotifySavedPage *page,
-					   int offset)
-{
-	return page->offset.is_known && page->offset.value == offset &&
-		   page->total == scan->total &&
-		   page->count == expected_count(scan, offset);
+	if (planner->rows != NULL)
+		lh_table_free(planner->rows);
+	free(planner->list_rows);
+	free(planner->is_listed);
+	free(planner->old_ranks);
+	free(planner->ranks);
 }
 
 static bool
-make_room(SpotifyScan *scan, int count)
+allocate(Planner *planner)
 {
-	int capacity = scan->capacity == 0 ? INITIAL_CAPACITY : scan->capacity;
-	SpotifyScanEntry *entries;
+	int places = planner->list_count + 1;
+	int items = planner->stored_count + 1;
+	SpotifySavedPlan *plan = planner->plan;
 
-	while (capacity < count)
-		capacity *= 2;
-	if (capacity == scan->capacity)
-		return true;
-	entries = realloc(scan->entries, capacity * sizeof(*entries));
-	if (entries == NULL)
-		return false;
-	memset(entries + scan->capacity, 0,
-		   (capacity - scan->capacity) * sizeof(*entries));
-	scan->entries = entries;
-	scan->capacity = capacity;
+	planner->rows = lh_kchar_table_new(planner->stored_count * 2 + 16, NULL);
+	planner->list_rows = calloc(places, sizeof(*planner->list_rows));
+	planner->is_listed = calloc(items, sizeof(*planner->is_listed));
+	planner->old_ranks = calloc(places, sizeof(*planner->old_ranks));
+	planner->ranks = calloc(places, sizeof(*planner->ranks));
+	plan->changes = calloc(places, sizeof(*plan->changes));
+	plan->missing = calloc(items, sizeof(*plan->missing));
+	plan->null_places = calloc(places, sizeof(*plan->null_places));
+	return planner->rows != NULL && planner->list_rows != NULL &&
+		   planner->is_listed != NULL && planner->old_ranks != NULL &&
+		   planner->ranks != NULL && plan->changes != NULL &&
+		   plan->missing != NULL && plan->null_places != NULL;
+}
+
+static bool
+index_rows(Planner *planner)
+{
+	for (int i = 0; i < planner->stored_count; i++)
+	{
+		const SpotifySavedItem *item = &planner->stored[i];
+
+		if (item->id != NULL &&
+			lh_table_insert(planner->rows, item->id, item) != 0)
+			return false;
+	}
 	return true;
 }
 
-static const char *
-copy_id(SpotifyScan *scan, const char *id)
+/* Whether an entry stands for an item, and is the first to do so. */
+static bool
+is_item(const SpotifyListEntry *entry)
 {
-	size_t size = strlen(id) + 1;
-	char *copy = spotify_arena_alloc(&scan->arena, size);
+	return entry->is_received && entry->id != NULL && !entry->is_repeated;
+}
 
-	return copy == NULL ? NULL : memcpy(copy, id, size);
+static void
+match_items(Planner *planner)
+{
+	for (int i = 0; i < planner->list_count; i++)
+	{
+		void *row = NULL;
+
+		if (!is_item(&planner->list[i]) ||
+			!lh_table_lookup_ex(planner->rows, planner->list[i].id, &row))
+			continue;
+		planner->list_rows[i] = row;
+		planner->is_listed[planner->list_rows[i] - planner->stored] = true;
+		if (planner->list_rows[i]->is_active)
+			planner->old_ranks[i] = planner->list_rows[i]->rank;
+	}
+}
+
+/* Whether a stored item is a place that a null of the list may stand for. */
+static bool
+is_place_of(const SpotifySavedItem *item, const SpotifyListEntry *null,
+			int64_t last_rank)
+{
+	return item->id == NULL && item->rank < last_rank &&
+		   spotify_timestamp_equals(item->added_at, null->added_at);
 }
 
 /*
- * Puts an entry at a position, unless one is there already.  An id that stands
- * elsewhere too tells that the list moved, or repeats it.
+ * Gives each place without identity the rank of one that was stored, if it
+ * lies further down than the items before it.
  */
-static bool
-put_entry(SpotifyScan *scan, int position, const char *id,
-		  SpotifyTimestamp added_at)
+static void
+match_nulls(Planner *planner)
 {
-	SpotifyScanEntry *entry;
+	int64_t last_rank = INT64_MAX;
+	int next = 0;
 
-	if (!make_room(scan, position + 1))
-		return false;
-	entry = &scan->entries[position];
-	if (entry->is_received)
-		return true;
-	if (position >= scan->count)
-		scan->count = position + 1;
-	entry->is_received = true;
-	entry->added_at = added_at;
-	if (id == NULL)
+	for (int i = 0; i < planner->list_count; i++)
 	{
-		scan->unidentified++;
-		return true;
+		if (planner->old_ranks[i] != SPOTIFY_NO_RANK)
+			last_rank = planner->old_ranks[i];
+		if (planner->list[i].id != NULL)
+			continue;
+		while (
+			next < planner->stored_count &&
+			!is_place_of(&planner->stored[next], &planner->list[i], last_rank))
+			next++;
+		if (next < planner->stored_count)
+			planner->old_ranks[i] = planner->stored[next++].rank;
 	}
-	entry->id = copy_id(scan, id);
-	if (entry->id == NULL)
-		return false;
-	entry->is_repeated = lh_table_lookup_ex(scan->ids, id, NULL);
-	if (entry->is_repeated)
-		return true;
-	scan->distinct++;
-	return lh_table_insert(scan->ids, entry->id, NULL) == 0;
 }
 
-static const char *
-id_of(const SpotifySavedTrack *saved)
+/* What an entry of the list does to its row. */
+static void
+plan_item(Planner *planner, int position, bool is_complete)
 {
-	return saved->is_identified ? saved->track.id : NULL;
-}
+	const SpotifyListEntry *entry = &planner->list[position];
+	const SpotifySavedItem *row = planner->list_rows[position];
+	SpotifySavedPlan *plan = planner->plan;
+	SpotifySavedChange *change = &plan->changes[plan->change_count];
 
-bool
-spotify_scan_add_page(SpotifyScan *scan, const SpotifySavedPage *page,
-					  int offset)
-{
-	if (!spotify_scan_page_fits(scan, page, offset))
-		scan->is_unbroken = false;
-	scan->received += page->count;
-	for (int i = 0; i < page->count; i++)
+	change->id = entry->id;
+	change->added_at = entry->added_at;
+	change->rank = planner->ranks[position];
+	if (row == NULL)
+		change->kind = SPOTIFY_SAVED_ADDED;
+	else
 	{
-		const SpotifySavedTrack *saved = &page->entries[i];
-
-		if (!put_entry(scan, offset + i, id_of(saved), saved->added_at))
-			return false;
+		if (!entry->added_at.is_known)
+			change->added_at = row->added_at;
+		if (!is_complete)
+			change->rank = row->rank;
+		if (!row->is_active)
+			change->kind = SPOTIFY_SAVED_READDED;
+		else if (!spotify_timestamp_equals(change->added_at, row->added_at))
+			change->kind = SPOTIFY_SAVED_REDATED;
+		else if (change->rank != row->rank)
+			change->kind = SPOTIFY_SAVED_MOVED;
+		else
+			return;
 	}
-	return true;
+	plan->change_count++;
 }
 
-static bool
-same_time(SpotifyTimestamp one, SpotifyTimestamp other)
+static void
+plan_items(Planner *planner, bool is_complete)
 {
-	return one.is_known == other.is_known &&
-		   (!one.is_known || one.value == other.value);
-}
-
-static bool
-same_entry(const SpotifyScanEntry *entry, const char *id,
-		   SpotifyTimestamp added_at)
-{
-	if (!entry->is_received || !same_time(entry->added_at, added_at))
-		return false;
-	if (entry->id == NULL || id == NULL)
-		return entry->id == id;
-	return strcmp(entry->id, id) == 0;
-}
-
-bool
-spotify_scan_has_page(const SpotifyScan *scan, const SpotifySavedPage *page,
-					  int offset)
-{
-	if (!spotify_scan_page_fits(scan, page, offset) ||
-		offset + page->count > scan->count)
-		return false;
-	for (int i = 0; i < page->count; i++)
+	for (int i = 0; i < planner->list_count; i++)
 	{
-		if (!same_entry(&scan->entries[offset + i], id_of(&page->entries[i]),
-						page->entries[i].added_at))
-			return false;
+		if (is_item(&planner->list[i]))
+			plan_item(planner, i, is_complete);
 	}
-	return true;
 }
 
-bool
-spotify_scan_adds_up(const SpotifyScan *scan)
+static void
+plan_missing(Planner *planner)
 {
-	return scan->is_unbroken && scan->count == scan->total &&
-		   scan->distinct + scan->unidentified == scan->total;
-}
+	SpotifySavedPlan *plan = planner->plan;
 
-int
-spotify_scan_prefix_length(const SpotifyScan *scan)
-{
-	int length = 0;
-
-	while (length < scan->count && scan->entries[length].is_received)
-		length++;
-	return length;
-}
-
-/* Whether what was saved stands in the first page, so many places later. */
-static bool
-stands_shifted(const SpotifyScan *scan, const SpotifyScanEntry *saved,
-			   int saved_count, int shift)
-{
-	for (int i = 0; shift + i < scan->count && i < saved_count; i++)
+	for (int i = 0; i < planner->stored_count; i++)
 	{
-		if (!same_entry(&scan->entries[shift + i], saved[i].id,
-						saved[i].added_at))
-			return false;
+		const SpotifySavedItem *row = &planner->stored[i];
+		SpotifySavedChange *change = &plan->missing[plan->missing_count];
+
+		if (row->id == NULL || !row->is_active)
+			continue;
+		plan->active_count++;
+		if (planner->is_listed[i])
+			continue;
+		change->kind = SPOTIFY_SAVED_REMOVED;
+		change->id = row->id;
+		change->added_at = row->added_at;
+		plan->missing_count++;
 	}
-	return true;
 }
 
-/* How many new entries came in front; -1 if the first page is all new. */
 static int
-find_shift(const SpotifyScan *scan, const SpotifyScanEntry *saved,
-		   int saved_count)
+count_stored_nulls(const Planner *planner)
 {
-	for (int shift = 0; shift < scan->count; shift++)
+	int count = 0;
+
+	for (int i = 0; i < planner->stored_count; i++)
 	{
-		if (stands_shifted(scan, saved, saved_count, shift))
-			return shift;
+		if (planner->stored[i].id == NULL)
+			count++;
 	}
-	return -1;
+	return count;
 }
 
-int
-spotify_scan_resume(SpotifyScan *scan, const SpotifyScanEntry *saved,
-					int saved_count, int32_t saved_total)
+static void
+plan_null_places(Planner *planner)
 {
-	int shift = find_shift(scan, saved, saved_count);
-	int removed = shift < 0 ? 0 : saved_total + shift - scan->total;
+	SpotifySavedPlan *plan = planner->plan;
+	int kept = 0;
 
-	if (shift < 0 || removed < 0 ||
-		saved_count + shift - removed <= SPOTIFY_PAGE_SIZE)
-		return 0;
-	if (removed > 0)
+	for (int i = 0; i < planner->list_count; i++)
 	{
-		scan->is_unbroken = false;
-		return saved_count + shift - removed;
+		SpotifyNullPlace *place = &plan->null_places[plan->null_place_count];
+
+		if (planner->list[i].id != NULL)
+			continue;
+		place->rank = planner->ranks[i];
+		place->added_at = planner->list[i].added_at;
+		plan->null_place_count++;
+		if (planner->ranks[i] == planner->old_ranks[i])
+			kept++;
 	}
-	for (int i = 0; i < saved_count; i++)
+	plan->has_null_places_changed =
+		kept < plan->null_place_count || kept < count_stored_nulls(planner);
+}
+
+static bool
+make_plan(Planner *planner, bool is_complete)
+{
+	if (!allocate(planner) || !index_rows(planner))
+		return false;
+	match_items(planner);
+	if (is_complete)
 	{
-		if (!put_entry(scan, shift + i, saved[i].id, saved[i].added_at))
-			return -1;
+		match_nulls(planner);
+		if (!spotify_list_ranks_assign(planner->old_ranks, planner->ranks,
+									   planner->list_count))
+			return false;
+		plan_null_places(planner);
 	}
-	scan->received = spotify_scan_prefix_length(scan);
-	return saved_count + shift;
+	plan_items(planner, is_complete);
+	plan_missing(planner);
+	return true;
+}
+
+bool
+spotify_saved_plan_make(SpotifySavedPlan *plan, const SpotifySavedItem *stored,
+						int stored_count, const SpotifyListEntry *list,
+						int list_count, bool is_complete)
+{
+	Planner planner = { .plan = plan,
+						.stored = stored,
+						.stored_count = stored_count,
+						.list = list,
+						.list_count = list_count };
+	bool has_memory;
+
+	memset(plan, 0, sizeof(*plan));
+	has_memory = make_plan(&planner, is_complete);
+	release_planner(&planner);
+	return has_memory;
 }
 
 void
@@ -248,98 +273,8 @@ spotify_saved_plan_release(SpotifySavedPlan *plan)
 {
 	free(plan->changes);
 	free(plan->missing);
+	free(plan->null_places);
 	memset(plan, 0, sizeof(*plan));
-}
-
-/* What an entry of the list does to its row, which is NULL if there is none. */
-static void
-plan_entry(SpotifySavedPlan *plan, const SpotifyScanEntry *entry,
-		   const SpotifySavedItem *row)
-{
-	SpotifySavedChange *change = &plan->changes[plan->change_count];
-
-	change->id = entry->id;
-	change->added_at = entry->added_at;
-	if (row == NULL)
-		change->kind = SPOTIFY_SAVED_ADDED;
-	else if (!row->is_active)
-	{
-		change->kind = SPOTIFY_SAVED_READDED;
-		if (!entry->added_at.is_known)
-			change->added_at = row->added_at;
-	}
-	else if (entry->added_at.is_known &&
-			 !same_time(entry->added_at, row->added_at))
-		change->kind = SPOTIFY_SAVED_REDATED;
-	else
-		return;
-	plan->change_count++;
-}
-
-static void
-plan_missing(SpotifySavedPlan *plan, const SpotifySavedItem *row)
-{
-	SpotifySavedChange *change = &plan->missing[plan->missing_count++];
-
-	change->kind = SPOTIFY_SAVED_REMOVED;
-	change->id = row->id;
-	change->added_at = row->added_at;
-}
-
-/* Table from id to its row among the stored ones; NULL when memory is out. */
-static struct lh_table *
-index_rows(const SpotifySavedItem *stored, int count)
-{
-	struct lh_table *rows = lh_kchar_table_new(count * 2 + 16, NULL);
-
-	for (int i = 0; rows != NULL && i < count; i++)
-	{
-		if (lh_table_insert(rows, stored[i].id, &stored[i]) != 0)
-		{
-			lh_table_free(rows);
-			rows = NULL;
-		}
-	}
-	return rows;
-}
-
-bool
-spotify_saved_plan_make(SpotifySavedPlan *plan, const SpotifySavedItem *stored,
-						int stored_count, const SpotifyScan *scan)
-{
-	struct lh_table *rows = index_rows(stored, stored_count);
-
-	memset(plan, 0, sizeof(*plan));
-	plan->changes = calloc(scan->distinct + 1, sizeof(SpotifySavedChange));
-	plan->missing = calloc(stored_count + 1, sizeof(SpotifySavedChange));
-	if (rows == NULL || plan->changes == NULL || plan->missing == NULL)
-	{
-		if (rows != NULL)
-			lh_table_free(rows);
-		spotify_saved_plan_release(plan);
-		return false;
-	}
-
-	for (int i = 0; i < scan->count; i++)
-	{
-		const SpotifyScanEntry *entry = &scan->entries[i];
-		void *row = NULL;
-
-		if (entry->id == NULL || entry->is_repeated)
-			continue;
-		lh_table_lookup_ex(rows, entry->id, &row);
-		plan_entry(plan, entry, row);
-	}
-	for (int i = 0; i < stored_count; i++)
-	{
-		if (!stored[i].is_active)
-			continue;
-		plan->active_count++;
-		if (!lh_table_lookup_ex(scan->ids, stored[i].id, NULL))
-			plan_missing(plan, &stored[i]);
-	}
-	lh_table_free(rows);
-	return true;
 }
 
 bool

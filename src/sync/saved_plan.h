@@ -1,98 +1,42 @@
 /*
  * saved_plan.h
- *		Reconciling a saved list: what was read, whether it is believable, and
- *		which changes follow.
+ *		Which changes a saved list means for what is stored of it.
  *
- * Plain C: knows neither network nor database.  A scan collects the pages of
- * one pass over the list.  Only a scan that adds up may show that an item is
- * gone: see the contract, "Proof before removal".
+ * Plain C: knows neither network nor database.
  */
 #ifndef SPOTIFY_SAVED_PLAN_H
 #define SPOTIFY_SAVED_PLAN_H
 
 #include <stdbool.h>
 
-#include "spotify/model.h"
 #include "store/saved_item.h"
 
-struct lh_table;
-
-/* What one pass over a list brought. */
-typedef struct SpotifyScan
-{
-	SpotifyArena arena;
-	int32_t total;			   /* as the first page said */
-	bool is_unbroken;		   /* every page so far was what was asked for */
-	int received;			   /* entries, those without identity included */
-	int unidentified;		   /* entries without identity */
-	int distinct;			   /* ids */
-	SpotifyScanEntry *entries; /* malloc'd, by position */
-	int count;				   /* up to the last position received */
-	int capacity;
-	struct lh_table *ids; /* set of the ids in entries */
-} SpotifyScan;
-
-/* Begins a pass.  Returns false when memory is out. */
-extern bool spotify_scan_begin(SpotifyScan *scan, int32_t total);
-
-extern void spotify_scan_release(SpotifyScan *scan);
-
-/*
- * Whether a page is what was asked for: the offset echoed is the one asked,
- * total is that of the first page, and it has as many entries as it must.
- */
-extern bool spotify_scan_page_fits(const SpotifyScan *scan,
-								   const SpotifySavedPage *page, int offset);
-
-/*
- * Adds a page that was asked for at an offset.  A page that does not fit
- * leaves the scan broken, but what it holds is kept.  Returns false when
- * memory is out.
- */
-extern bool spotify_scan_add_page(SpotifyScan *scan,
-								  const SpotifySavedPage *page, int offset);
-
-/* Whether a page, read again, is what the scan has at that offset. */
-extern bool spotify_scan_has_page(const SpotifyScan *scan,
-								  const SpotifySavedPage *page, int offset);
-
-/*
- * Whether every position was received once: no page was odd, and distinct ids
- * and entries without identity add up to total.
- */
-extern bool spotify_scan_adds_up(const SpotifyScan *scan);
-
-/* How many positions from the first on were received without a hole. */
-extern int spotify_scan_prefix_length(const SpotifyScan *scan);
-
-/*
- * Goes on with an earlier scan that was cut, of which positions 0 to
- * saved_count - 1 are known, when it began with saved_total entries.  The new
- * scan has its first page only.  New likes may have come in front since.
- * Returns the offset from which to go on, or 0 if the list is another by now.
- * If something was removed since, the scan is broken from the start and
- * serves additions alone.  Returns -1 when memory is out.
- */
-extern int spotify_scan_resume(SpotifyScan *scan, const SpotifyScanEntry *saved,
-							   int saved_count, int32_t saved_total);
-
-/* What a scan means for what is stored. */
 typedef struct SpotifySavedPlan
 {
-	SpotifySavedChange *changes; /* added, readded, redated */
+	SpotifySavedChange *changes; /* all but removed ones */
 	int change_count;
 	SpotifySavedChange *missing; /* removed, if that is proven */
 	int missing_count;
 	int active_count; /* stored active before */
+
+	/* where the list, if it is complete, holds something without identity */
+	SpotifyNullPlace *null_places;
+	int null_place_count;
+	bool has_null_places_changed;
 } SpotifySavedPlan;
 
 /*
- * Finds the changes.  The plan refers to the ids of stored and scan.  Returns
- * false when memory is out.
+ * Finds the changes that lead from what is stored to a list, of which all
+ * entries received are used.  A complete one gives each item its rank, and
+ * changes as few of them as possible.  The plan refers to the ids of both.
+ * Stored items with a rank come first, from the largest on.  Returns false
+ * when memory is out.
  */
 extern bool spotify_saved_plan_make(SpotifySavedPlan *plan,
 									const SpotifySavedItem *stored,
-									int stored_count, const SpotifyScan *scan);
+									int stored_count,
+									const SpotifyListEntry *list,
+									int list_count, bool is_complete);
 
 extern void spotify_saved_plan_release(SpotifySavedPlan *plan);
 

@@ -182,8 +182,13 @@ cmp_ok($row->{last_modified}, 'gt', $before{$gone}{last_modified},
 	'gone: last_modified is newer');
 is_deeply(
 	{ %$row, last_modified => undef },
-	{ %{ $before{$gone} }, is_active => JSON::PP::false, last_modified => undef },
-	'gone: the row stays, inactive');
+	{
+		%{ $before{$gone} },
+		is_active => JSON::PP::false,
+		last_modified => undef,
+		list_rank => undef
+	},
+	'gone: the row stays, inactive, without a place in the list');
 is_deeply(
 	events_of($gone),
 	[ "added of $runs[0]", "removed of $runs[1]" ],
@@ -209,11 +214,11 @@ cmp_ok($row->{last_modified}, 'gt', $before{$gone}{last_modified},
 cmp_ok($row->{added_at}, 'gt', $before{$gone}{added_at},
 	'back: added_at is the new one');
 is_deeply(
-	{ %$row, map { $_ => undef } qw(added_at last_modified) },
+	{ %$row, map { $_ => undef } qw(added_at last_modified list_rank) },
 	{
 		%{ $before{$gone} },
 		is_active => JSON::PP::true,
-		map { $_ => undef } qw(added_at last_modified)
+		map { $_ => undef } qw(added_at last_modified list_rank)
 	},
 	'back: active, and first seen when it was first seen');
 is_deeply(

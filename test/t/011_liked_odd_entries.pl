@@ -94,10 +94,14 @@ sub check_nothing_written
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $digests = table_digests($node);
 	my $run = sync_liked($node, 'full_scan => true');
+	my $digests_after = table_digests($node);
 
 	check_counts($run, $name, status => 'succeeded', inserted => 0,
 		deactivated => 0, reactivated => 0, updated => 0, %expected);
-	is_deeply(table_digests($node), $digests, "$name: nothing is written");
+
+	# The places of entries without identity come and go with these.
+	delete $_->{'spotify.liked_null_places'} for $digests, $digests_after;
+	is_deeply($digests_after, $digests, "$name: nothing is written");
 	return;
 }
 

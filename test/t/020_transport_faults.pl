@@ -269,7 +269,8 @@ for my $delay (0.19, 0.195, 0.199, 0.2, 0.201, 0.205)
 	prepare({ match => {%SECOND_PAGE}, action => { delay => $delay } });
 	ask($session, "SET spotify_etl.request_timeout = '200ms'");
 	my $before = library_state($session);
-	my $answer = ask($session, 'SELECT status FROM spotify_sync_liked()');
+	my $answer = ask($session,
+		'SELECT status FROM spotify_sync_liked(full_scan => true)');
 	ask($session, $none);
 	my $is_clean = ($answer->{code} // '') eq '08006'
 	  ? library_state($session) eq $before

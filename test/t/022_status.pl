@@ -190,7 +190,7 @@ for my $case ([ '1e99', { retry_after => '1e99' } ],
 	my ($name, $action) = @$case;
 
 	prepare('', { match => { %FIRST_PAGE, times => 1 }, action => { status => 429, %$action } });
-	my ($took, $answer) = timed(sub { ask($session, 'SELECT status FROM spotify_sync_liked()') });
+	my ($took, $answer) = timed(sub { ask($session, 'SELECT status FROM spotify_sync_liked(full_scan => true)') });
 	cmp_ok($took, '<', 1, "429 with $name: no long wait");
 	is($answer->{code} // $answer->{output}, $answer->{code} ? '53400' : 'succeeded',
 		"429 with $name: an error or a success");
@@ -230,7 +230,8 @@ for my $case (
 	heals($session, $node, $mock, "$name in the seventh page, before");
 	prepare('SET spotify_etl.max_concurrency = 1', $rule // ());
 	$mock->post('config', { quota => 6 }) unless $rule;
-	my $cut = ask($session, 'SELECT row_to_json(r) FROM spotify_sync_liked() AS r');
+	my $cut = ask($session,
+		'SELECT row_to_json(r) FROM spotify_sync_liked(full_scan => true) AS r');
 	$run = $cut->{output} ? decode_json($cut->{output}) : {};
 	is($run->{status}, 'partial', "$name in the seventh page: the run is partial")
 	  or diag($cut->{text});

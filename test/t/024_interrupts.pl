@@ -165,7 +165,7 @@ my @fillers = map
 	IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $full->sockport, Blocking => 0)
 } 1 .. 4;
 
-my $SYNC = "SELECT spotify_sync_liked('default')";
+my $SYNC = "SELECT spotify_sync_liked('default', full_scan => true)";
 my $REFRESH = "SELECT spotify_refresh_token('default')";
 my %TRACKS = (path => '/me/tracks$');
 my %TOKEN = (path => '/api/token$');
@@ -405,7 +405,7 @@ my $second_pid = pid_of($second);
 send_statement($second, $SYNC);
 ok(await_waiting($second_pid), 'a locked run log: the call waits');
 my $locker = open_session($node);
-ask($locker, 'BEGIN; LOCK TABLE spotify.sync_runs');
+ask($locker, 'BEGIN; LOCK TABLE spotify.sync_runs IN EXCLUSIVE MODE');
 check_time(cancel($second_pid), 'a locked run log: a cancel');
 $second->{stderr} = '';
 $second->query('');
@@ -422,7 +422,7 @@ $second->quit;
 # Not only the record of a cancel can be cancelled.
 my $fresh = open_session($node, prepare($bounded, strike(\%TRACKS, status => 500)));
 my $fresh_pid = pid_of($fresh);
-ask($locker, 'BEGIN; LOCK TABLE spotify.sync_runs');
+ask($locker, 'BEGIN; LOCK TABLE spotify.sync_runs IN EXCLUSIVE MODE');
 send_statement($fresh, $SYNC);
 for (1 .. 200)
 {

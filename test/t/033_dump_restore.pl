@@ -81,6 +81,8 @@ value('postgres', <<~'SQL');
 	SELECT account, 'liked', 1000, ARRAY['a"', NULL], ARRAY[now(), NULL]
 	  FROM spotify.accounts
 	 WHERE account <> 'default';
+	INSERT INTO spotify.liked_null_places (account, list_rank, added_at)
+	SELECT account, 7, NULL FROM spotify.accounts WHERE account <> 'default';
 	CREATE ROLE syncer;
 	GRANT EXECUTE ON FUNCTION spotify_sync_liked(text, boolean, boolean) TO syncer;
 	GRANT SELECT ON ALL TABLES IN SCHEMA spotify TO syncer

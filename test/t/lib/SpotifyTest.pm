@@ -78,7 +78,8 @@ sub start_over
 	$mock->post('library', \%library);
 	$mock->forget_log;
 	$node->safe_psql('postgres', <<~SQL);
-		TRUNCATE spotify.liked_events, spotify.liked_tracks, spotify.plays,
+		TRUNCATE spotify.liked_events, spotify.liked_tracks,
+		         spotify.liked_null_places, spotify.plays,
 		         spotify.tracks, spotify.track_artists, spotify.albums,
 		         spotify.album_artists, spotify.artists, spotify.scan_progress
 		SQL
@@ -291,7 +292,7 @@ sub change_library
 	return;
 }
 
-# A statement in a session, a sync by default, must end with one error of this
+# A statement in a session, a full scan by default, must end with one error of this
 # SQLSTATE (or one of several: "08006|08P01"), tell no secret, change nothing of
 # the library and leave the session usable.  A failed sync is in the run log.
 # Returns the error as ask does.
@@ -300,7 +301,8 @@ sub fails_cleanly
 	my ($session, $code, $name, $sql) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $before = library_state($session);
-	my $error = ask($session, $sql // 'SELECT spotify_sync_liked()');
+	my $error =
+	  ask($session, $sql // 'SELECT spotify_sync_liked(full_scan => true)');
 	my @errors = $error->{text} =~ /(?:ERROR|FATAL|PANIC):/g;
 
 	like($error->{code} // 'none', qr/^(?:$code)$/, "$name: the error is $code")
@@ -318,14 +320,15 @@ sub fails_cleanly
 	return $error;
 }
 
-# A sync in a session must succeed, after so many repeated requests at least,
+# A full scan in a session must succeed, after so many repeated requests at least,
 # and the table must be true afterwards.  Returns the row of the run.
 sub heals
 {
 	my ($session, $node, $mock, $name, $min_retries) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $answer =
-	  ask($session, 'SELECT row_to_json(r) FROM spotify_sync_liked() AS r');
+	  ask($session,
+		'SELECT row_to_json(r) FROM spotify_sync_liked(full_scan => true) AS r');
 	my $run = $answer->{output} ? $json->decode($answer->{output}) : {};
 
 	is($run->{status}, 'succeeded', "$name: the sync succeeds")

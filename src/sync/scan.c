@@ -1,0 +1,235 @@
+/*
+ * scan.c
+ *		What one pass over a saved list brought, and whether it is believable.
+ */
+#include "sync/scan.h"
+
+#include <json-c/linkhash.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "spotify/endpoint.h"
+
+#define INITIAL_CAPACITY 256
+
+bool
+spotify_scan_begin(SpotifyScan *scan, int32_t total)
+{
+	memset(scan, 0, sizeof(*scan));
+	scan->total = total;
+	scan->is_unbroken = true;
+	scan->ids = lh_kchar_table_new(INITIAL_CAPACITY, NULL);
+	return scan->ids != NULL;
+}
+
+void
+spotify_scan_release(SpotifyScan *scan)
+{
+	if (scan->ids != NULL)
+		lh_table_free(scan->ids);
+	free(scan->entries);
+	spotify_arena_release(&scan->arena);
+	memset(scan, 0, sizeof(*scan));
+}
+
+static int
+expected_count(const SpotifyScan *scan, int offset)
+{
+	int left = scan->total - offset;
+
+	if (left < 0)
+		return 0;
+	return left < SPOTIFY_PAGE_SIZE ? left : SPOTIFY_PAGE_SIZE;
+}
+
+bool
+spotify_scan_page_fits(const SpotifyScan *scan, const SpotifySavedPage *page,
+					   int offset)
+{
+	return page->offset.is_known && page->offset.value == offset &&
+		   page->total == scan->total &&
+		   page->count == expected_count(scan, offset);
+}
+
+static bool
+make_room(SpotifyScan *scan, int count)
+{
+	int capacity = scan->capacity == 0 ? INITIAL_CAPACITY : scan->capacity;
+	SpotifyListEntry *entries;
+
+	while (capacity < count)
+		capacity *= 2;
+	if (capacity == scan->capacity)
+		return true;
+	entries = realloc(scan->entries, capacity * sizeof(*entries));
+	if (entries == NULL)
+		return false;
+	memset(entries + scan->capacity, 0,
+		   (capacity - scan->capacity) * sizeof(*entries));
+	scan->entries = entries;
+	scan->capacity = capacity;
+	return true;
+}
+
+static const char *
+copy_id(SpotifyScan *scan, const char *id)
+{
+	size_t size = strlen(id) + 1;
+	char *copy = spotify_arena_alloc(&scan->arena, size);
+
+	return copy == NULL ? NULL : memcpy(copy, id, size);
+}
+
+/*
+ * Puts an entry at a position, unless one is there already.  An id that stands
+ * elsewhere too tells that the list moved, or repeats it.
+ */
+static bool
+put_entry(SpotifyScan *scan, int position, const char *id,
+		  SpotifyTimestamp added_at)
+{
+	SpotifyListEntry *entry;
+
+	if (!make_room(scan, position + 1))
+		return false;
+	entry = &scan->entries[position];
+	if (entry->is_received)
+		return true;
+	if (position >= scan->count)
+		scan->count = position + 1;
+	entry->is_received = true;
+	entry->added_at = added_at;
+	if (id == NULL)
+	{
+		scan->unidentified++;
+		return true;
+	}
+	entry->id = copy_id(scan, id);
+	if (entry->id == NULL)
+		return false;
+	entry->is_repeated = lh_table_lookup_ex(scan->ids, id, NULL);
+	if (entry->is_repeated)
+		return true;
+	scan->distinct++;
+	return lh_table_insert(scan->ids, entry->id, NULL) == 0;
+}
+
+static const char *
+id_of(const SpotifySavedTrack *saved)
+{
+	return saved->is_identified ? saved->track.id : NULL;
+}
+
+bool
+spotify_scan_add_page(SpotifyScan *scan, const SpotifySavedPage *page,
+					  int offset)
+{
+	if (!spotify_scan_page_fits(scan, page, offset))
+		scan->is_unbroken = false;
+	scan->received += page->count;
+	for (int i = 0; i < page->count; i++)
+	{
+		const SpotifySavedTrack *saved = &page->entries[i];
+
+		if (!put_entry(scan, offset + i, id_of(saved), saved->added_at))
+			return false;
+	}
+	return true;
+}
+
+bool
+spotify_list_entry_equals(const SpotifyListEntry *entry, const char *id,
+						  SpotifyTimestamp added_at)
+{
+	if (!entry->is_received ||
+		!spotify_timestamp_equals(entry->added_at, added_at))
+		return false;
+	if (entry->id == NULL || id == NULL)
+		return entry->id == id;
+	return strcmp(entry->id, id) == 0;
+}
+
+bool
+spotify_scan_has_page(const SpotifyScan *scan, const SpotifySavedPage *page,
+					  int offset)
+{
+	if (!spotify_scan_page_fits(scan, page, offset) ||
+		offset + page->count > scan->count)
+		return false;
+	for (int i = 0; i < page->count; i++)
+	{
+		if (!spotify_list_entry_equals(&scan->entries[offset + i],
+									   id_of(&page->entries[i]),
+									   page->entries[i].added_at))
+			return false;
+	}
+	return true;
+}
+
+bool
+spotify_scan_adds_up(const SpotifyScan *scan)
+{
+	return scan->is_unbroken && scan->count == scan->total &&
+		   scan->distinct + scan->unidentified == scan->total;
+}
+
+int
+spotify_scan_prefix_length(const SpotifyScan *scan)
+{
+	int length = 0;
+
+	while (length < scan->count && scan->entries[length].is_received)
+		length++;
+	return length;
+}
+
+/* Whether what was saved stands in the first page, so many places later. */
+static bool
+stands_shifted(const SpotifyScan *scan, const SpotifyListEntry *saved,
+			   int saved_count, int shift)
+{
+	for (int i = 0; shift + i < scan->count && i < saved_count; i++)
+	{
+		if (!spotify_list_entry_equals(&scan->entries[shift + i], saved[i].id,
+									   saved[i].added_at))
+			return false;
+	}
+	return true;
+}
+
+/* How many new entries came in front; -1 if the first page is all new. */
+static int
+find_shift(const SpotifyScan *scan, const SpotifyListEntry *saved,
+		   int saved_count)
+{
+	for (int shift = 0; shift < scan->count; shift++)
+	{
+		if (stands_shifted(scan, saved, saved_count, shift))
+			return shift;
+	}
+	return -1;
+}
+
+int
+spotify_scan_resume(SpotifyScan *scan, const SpotifyListEntry *saved,
+					int saved_count, int32_t saved_total)
+{
+	int shift = find_shift(scan, saved, saved_count);
+	int removed = shift < 0 ? 0 : saved_total + shift - scan->total;
+
+	if (shift < 0 || removed < 0 ||
+		saved_count + shift - removed <= SPOTIFY_PAGE_SIZE)
+		return 0;
+	if (removed > 0)
+	{
+		scan->is_unbroken = false;
+		return saved_count + shift - removed;
+	}
+	for (int i = 0; i < saved_count; i++)
+	{
+		if (!put_entry(scan, shift + i, saved[i].id, saved[i].added_at))
+			return -1;
+	}
+	scan->received = spotify_scan_prefix_length(scan);
+	return saved_count + shift;
+}

@@ -1,0 +1,83 @@
+/*
+ * scan.h
+ *		What one pass over a saved list brought, and whether it is believable.
+ *
+ * Plain C: knows neither network nor database.  A scan collects the pages of
+ * one pass over the list, by position.  Only a scan that adds up may show
+ * that an item is gone: see the contract, "Proof before removal".
+ */
+#ifndef SPOTIFY_SCAN_H
+#define SPOTIFY_SCAN_H
+
+#include <stdbool.h>
+
+#include "spotify/model.h"
+#include "store/saved_item.h"
+
+struct lh_table;
+
+/* What one pass over a list brought. */
+typedef struct SpotifyScan
+{
+	SpotifyArena arena;
+	int32_t total;			   /* as the first page said */
+	bool is_unbroken;		   /* every page so far was what was asked for */
+	int received;			   /* entries, those without identity included */
+	int unidentified;		   /* entries without identity */
+	int distinct;			   /* ids */
+	SpotifyListEntry *entries; /* malloc'd, by position */
+	int count;				   /* up to the last position received */
+	int capacity;
+	struct lh_table *ids; /* set of the ids in entries */
+} SpotifyScan;
+
+/* Whether a position was received, and holds this. */
+extern bool spotify_list_entry_equals(const SpotifyListEntry *entry,
+									  const char *id,
+									  SpotifyTimestamp added_at);
+
+/* Begins a pass.  Returns false when memory is out. */
+extern bool spotify_scan_begin(SpotifyScan *scan, int32_t total);
+
+extern void spotify_scan_release(SpotifyScan *scan);
+
+/*
+ * Whether a page is what was asked for: the offset echoed is the one asked,
+ * total is that of the first page, and it has as many entries as it must.
+ */
+extern bool spotify_scan_page_fits(const SpotifyScan *scan,
+								   const SpotifySavedPage *page, int offset);
+
+/*
+ * Adds a page that was asked for at an offset.  A page that does not fit
+ * leaves the scan broken, but what it holds is kept.  Returns false when
+ * memory is out.
+ */
+extern bool spotify_scan_add_page(SpotifyScan *scan,
+								  const SpotifySavedPage *page, int offset);
+
+/* Whether a page, read again, is what the scan has at that offset. */
+extern bool spotify_scan_has_page(const SpotifyScan *scan,
+								  const SpotifySavedPage *page, int offset);
+
+/*
+ * Whether every position was received once: no page was odd, and distinct ids
+ * and entries without identity add up to total.
+ */
+extern bool spotify_scan_adds_up(const SpotifyScan *scan);
+
+/* How many positions from the first on were received without a hole. */
+extern int spotify_scan_prefix_length(const SpotifyScan *scan);
+
+/*
+ * Goes on with an earlier scan that was cut, of which positions 0 to
+ * saved_count - 1 are known, when it began with saved_total entries.  The new
+ * scan has its first page only.  New likes may have come in front since.
+ * Returns the offset from which to go on, or 0 if the list is another by now.
+ * If something was removed since, the scan is broken from the start and
+ * serves additions alone.  Returns -1 when memory is out.
+ */
+extern int spotify_scan_resume(SpotifyScan *scan, const SpotifyListEntry *saved,
+							   int saved_count, int32_t saved_total);
+
+#endif /* SPOTIFY_SCAN_H */

@@ -1,0 +1,91 @@
+/*
+ * stored_list.c
+ *		What is stored of a saved list, loaded as far as a run needs it.
+ */
+#include "postgres.h"
+
+#include "settings.h"
+#include "spotify/cleanup.h"
+#include "spotify/endpoint.h"
+#include "spotify/failure.h"
+#include "store/run_log.h"
+#include "sync/stored_list.h"
+
+static void
+release_known(void *arg)
+{
+	SpotifyStoredList *stored = arg;
+
+	spotify_known_release(&stored->known);
+}
+
+/*
+ * Whether the stored places are the list as the last run saw it.  Such a run
+ * succeeded; and if somebody changed rows, the numbers do not add up.
+ */
+static bool
+find_known_list(SpotifyStoredList *stored)
+{
+	SpotifyLastRun last;
+	bool is_exact;
+
+	if (!spotify_run_log_find_last(stored->account, stored->collection->name,
+								   &last) ||
+		!last.is_succeeded)
+		return false;
+	stored->audit.offset = last.audit_offset + SPOTIFY_PAGE_SIZE;
+	stored->audit.pages = spotify_setting_audit_pages;
+	stored->known.count =
+		stored->collection->count_places(stored->account, &is_exact);
+	return is_exact && stored->known.count == last.total;
+}
+
+SpotifyStoredList *
+spotify_stored_list_open(const SpotifyCollection *collection,
+						 const char *account)
+{
+	SpotifyStoredList *stored = palloc0(sizeof(SpotifyStoredList));
+
+	stored->collection = collection;
+	stored->account = account;
+	stored->is_exact = find_known_list(stored);
+	spotify_release_later(release_known, stored);
+	if (stored->is_exact &&
+		!spotify_known_begin(&stored->known, stored->known.count))
+		spotify_report_out_of_memory();
+	return stored;
+}
+
+static void
+put_places(SpotifyStoredList *stored, int first, const SpotifySavedItem *items,
+		   int count)
+{
+	for (int i = 0; i < count && first + i < stored->known.count; i++)
+		spotify_known_put(&stored->known, first + i, items[i].id,
+						  items[i].added_at);
+}
+
+void
+spotify_stored_list_load_page(SpotifyStoredList *stored, int offset)
+{
+	SpotifySavedItem *items;
+	int count;
+
+	items = stored->collection->load_places(stored->account, offset,
+											SPOTIFY_PAGE_SIZE, &count);
+	put_places(stored, offset, items, count);
+}
+
+void
+spotify_stored_list_load(SpotifyStoredList *stored)
+{
+	if (stored->items != NULL)
+		return;
+	stored->items =
+		stored->collection->load(stored->account, &stored->item_count);
+	if (!stored->is_exact)
+		return;
+	put_places(stored, 0, stored->items, stored->item_count);
+	if (!spotify_known_complete(&stored->known))
+		spotify_report_out_of_memory();
+}

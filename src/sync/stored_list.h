@@ -1,0 +1,44 @@
+/*
+ * stored_list.h
+ *		What is stored of a saved list, loaded as far as a run needs it.
+ *
+ * A run over an unchanged list needs the places of two pages only.
+ */
+#ifndef SPOTIFY_STORED_LIST_H
+#define SPOTIFY_STORED_LIST_H
+
+#include "sync/collection.h"
+#include "sync/delta_plan.h"
+
+typedef struct SpotifyStoredList
+{
+	const SpotifyCollection *collection;
+	const char *account;
+
+	/* The list as it was after the last run, if that is known exactly. */
+	bool is_exact;
+	SpotifyKnownList known; /* malloc'd inside */
+	SpotifyAudit audit;		/* the pages that are next in turn */
+
+	/* All that is stored, once it is loaded. */
+	SpotifySavedItem *items;
+	int item_count;
+} SpotifyStoredList;
+
+/*
+ * Opens what is stored, with no place loaded yet.  It is exact if the last
+ * run that did not fail succeeded and no row was changed by hand since.  Lives
+ * in the current memory context, what is loaded too.
+ */
+extern SpotifyStoredList *
+spotify_stored_list_open(const SpotifyCollection *collection,
+						 const char *account);
+
+/* Loads the places of the page at an offset. */
+extern void spotify_stored_list_load_page(SpotifyStoredList *stored,
+										  int offset);
+
+/* Loads everything, unless that was done. */
+extern void spotify_stored_list_load(SpotifyStoredList *stored);
+
+#endif /* SPOTIFY_STORED_LIST_H */

@@ -114,7 +114,7 @@ cppcheck_plain() {
 }
 
 shell_scripts() {
-    shellcheck -x -S warning -e SC1091 test/*.sh test/lib/*.sh .ci/run
+    shellcheck -x -S warning -e SC1091 test/*.sh test/*/*.sh .ci/run
 }
 
 orphaned_answers() {

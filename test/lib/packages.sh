@@ -88,3 +88,30 @@ install_build_packages() {
 install_test_packages() {
     install_packages perl libipc-run-perl openssl clang-format cppcheck shellcheck nghttp2-proxy
 }
+
+# What the benchmark needs beside those to build.
+install_bench_packages() {
+    without_services install_packages nginx-light libnginx-mod-http-echo \
+        python3-requests python3-pandas python3-psycopg2
+    # Not in Debian: apt.postgresql.org has it.
+    install_if_there_is "postgresql-$(server_version)-http"
+}
+
+# install_if_there_is NAME: installs a package if apt knows it.
+install_if_there_is() {
+    [ -z "$(apt-cache search --names-only "^$1\$" 2>/dev/null)" ] || install_packages "$1"
+}
+
+# Installing a web server must not start it: port 80 may not be ours.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d status=0
+    if [ -e "$policy" ]; then
+        "$@"
+        return
+    fi
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod +x "$policy"
+    "$@" || status=$?
+    as_root rm -f "$policy"
+    return "$status"
+}

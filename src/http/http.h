@@ -112,7 +112,8 @@ extern SpotifyHttpSocket *spotify_http_watch(SpotifyHttp *http, int *count,
 
 /*
  * Does what can be done without waiting.  The sockets are those of the last
- * spotify_http_watch with their ready flags set.
+ * spotify_http_watch with their ready flags set; without any, what was started
+ * is sent and what is due by time is done.
  */
 extern void spotify_http_advance(SpotifyHttp *http,
 								 const SpotifyHttpSocket *sockets, int count);

@@ -495,12 +495,13 @@ spotify_exchange_next(SpotifyExchangePool *pool)
 
 		CHECK_FOR_INTERRUPTS();
 		take_answers(pool);
-		if (!dlist_is_empty(&pool->finished))
-			break;
-
 		next_send = send_due(pool);
 		if (!dlist_is_empty(&pool->finished))
+		{
+			/* What was sent now travels while the caller is at work. */
+			spotify_http_advance(pool->http, NULL, 0);
 			break;
+		}
 		if (dlist_is_empty(&pool->running) && dlist_is_empty(&pool->waiting))
 			return NULL;
 		wait_for_progress(pool, next_send);

@@ -124,14 +124,33 @@ raise_error(const SpotifyDurableError *error)
 		 error->hint[0] != '\0' ? errhint("%s", error->hint) : 0));
 }
 
+/*
+ * The worker ended without a result.  Whatever it got of Spotify by then is
+ * stored or spooled.
+ */
+static void
+report_ended(const SpotifyDurableMessage *message)
+{
+	if (message->is_terminated)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_ADMIN_SHUTDOWN),
+			 errmsg("the background worker was terminated"),
+			 errdetail("It worked for account \"%s\" and was not done.",
+					   message->account),
+			 errhint(
+				 "Call the function again: no token that Spotify gave is lost.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_INTERNAL_ERROR),
+			 errmsg("the background worker ended before its work was done"),
+			 errhint("The server log tells why.")));
+}
+
 static void
 check_result(const SpotifyDurableMessage *message)
 {
 	if (!message->is_done)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("the background worker ended before its work was done"),
-				 errhint("The server log tells why.")));
+		report_ended(message);
 	if (message->error.sqlstate == ERRCODE_LOCK_NOT_AVAILABLE)
 		report_locked(message);
 	if (message->error.sqlstate != 0)

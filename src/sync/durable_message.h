@@ -52,7 +52,8 @@ typedef struct SpotifyDurableMessage
 	TimestampTz retry_after;
 
 	/* the result */
-	bool is_done; /* the worker came to an end by itself */
+	bool is_done;		/* the worker came to an end by itself */
+	bool is_terminated; /* or somebody has ended it */
 	SpotifyDurableError error;
 	char token[SPOTIFY_MAX_TOKEN_LENGTH + 1];
 	TimestampTz expires_at;

@@ -156,6 +156,19 @@ keep_limit(SpotifyDurableMessage *message)
 	CommitTransactionCommand();
 }
 
+/*
+ * Called for every message of the worker's.  The one of its termination
+ * leaves no time to keep it as the others are.
+ */
+static void
+note_termination(void *arg)
+{
+	SpotifyDurableMessage *message = arg;
+
+	if (geterrcode() == ERRCODE_ADMIN_SHUTDOWN)
+		message->is_terminated = true;
+}
+
 /* Entered by name: see start_worker in durable.c. */
 void
 spotify_durable_worker_main(Datum handle)
@@ -163,6 +176,7 @@ spotify_durable_worker_main(Datum handle)
 	ResourceOwner owner;
 	dsm_segment *segment;
 	SpotifyDurableMessage *message;
+	ErrorContextCallback error_context = { .callback = note_termination };
 	MemoryContext context;
 
 	pqsignal(SIGTERM, die);
@@ -175,6 +189,8 @@ spotify_durable_worker_main(Datum handle)
 		proc_exit(0); /* the caller is gone; nothing was begun */
 	dsm_pin_mapping(segment);
 	message = dsm_segment_address(segment);
+	error_context.arg = message;
+	error_context_stack = &error_context;
 
 	BackgroundWorkerInitializeConnectionByOid(message->database_id, InvalidOid,
 											  0);

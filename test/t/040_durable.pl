@@ -242,9 +242,13 @@ for my $case (
 		elsif ($who eq 'worker')
 		{
 			my $answer = answer_of($victim);
-			note "$name: $answer->{text}$answer->{output}";
-			is($answer->{text} =~ /(?:ERROR|FATAL|PANIC):.*(?:ERROR|FATAL|PANIC):/s, '',
-				"$name: one error at most");
+			is($answer->{code}, '57P01', "$name: the error") or diag($answer->{text}, $answer->{output});
+			like($answer->{text}, qr/HINT:.*again/, "$name: the hint");
+			is(() = $answer->{text} =~ /(?:ERROR|FATAL|PANIC):/g, 1, "$name: it is one error");
+			is(ask($victim, 'SELECT 1')->{output}, 1, "$name: the session goes on");
+			is( value(<<~SQL), 'failed|57P01', "$name: the failed run is recorded") if $sql eq $SYNC;
+				SELECT status, error_code FROM spotify.sync_runs ORDER BY run_id DESC LIMIT 1
+				SQL
 			$victim->quit;
 		}
 		else

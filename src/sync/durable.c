@@ -37,9 +37,9 @@ typedef struct Patience
 	int lock_ms;
 } Patience;
 
-static const Patience PATIENT = { 5000, 2000 };
+static const Patience PATIENT = { 2000, 2000 };
 
-/* After a cancel, somebody waits for the end. */
+/* Somebody waits for the end, or it is known how the wait would end. */
 static const Patience HURRIED = { 100, 100 };
 
 static void

@@ -74,11 +74,24 @@ clear_changes(SpotifyRunRecord *record)
 	record->updated = 0;
 }
 
+/* That a run failed must not be lost without a word. */
+static void
+warn_not_recorded(const ErrorData *failure)
+{
+	ereport(WARNING,
+			(errcode(failure->sqlerrcode),
+			 errmsg("could not record the failed run: %s", failure->message),
+			 errdetail("It leaves no row in spotify.sync_runs.")));
+}
+
 void
 spotify_run_fail(SpotifyRun *run, const ErrorData *error)
 {
 	MemoryContext context = CurrentMemoryContext;
 	bool is_cancelled = error->sqlerrcode == ERRCODE_QUERY_CANCELED;
+	/* Most likely of worker slots, for which the run has waited before. */
+	bool is_hurried =
+		is_cancelled || error->sqlerrcode == ERRCODE_INSUFFICIENT_RESOURCES;
 
 	close_record(run, "failed",
 				 error->detail != NULL
@@ -93,7 +106,7 @@ spotify_run_fail(SpotifyRun *run, const ErrorData *error)
 		if (is_cancelled)
 			HOLD_INTERRUPTS();
 		spotify_durable_record(run->record.account, &run->record,
-							   run->traffic.limited_until, is_cancelled);
+							   run->traffic.limited_until, is_hurried);
 		if (is_cancelled)
 			RESUME_INTERRUPTS();
 	}
@@ -108,8 +121,7 @@ spotify_run_fail(SpotifyRun *run, const ErrorData *error)
 		MemoryContextSwitchTo(context);
 		failure = CopyErrorData();
 		FlushErrorState();
-		ereport(WARNING, (errmsg("could not record the failed run: %s",
-								 failure->message)));
+		warn_not_recorded(failure);
 	}
 	PG_END_TRY();
 }

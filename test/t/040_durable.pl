@@ -494,9 +494,14 @@ ok( becomes_true(
 	),
 	'no worker slot: it is taken');
 
-# A sync looks for one again to record that it failed.
-fails_unasked($session, $REFRESH, '53000', qr/max_worker_processes/, 'no worker slot, a refresh');
-fails_unasked($session, $SYNC, '53000', qr/max_worker_processes/, 'no worker slot, a sync', 2 * $LONGEST);
+my $LONGEST_WITHOUT_SLOT = 5;
+fails_unasked($session, $REFRESH, '53000', qr/max_worker_processes/, 'no worker slot, a refresh',
+	$LONGEST_WITHOUT_SLOT);
+my $failure = fails_unasked($session, $SYNC, '53000', qr/max_worker_processes/,
+	'no worker slot, a sync', $LONGEST_WITHOUT_SLOT);
+like($failure->{text}, qr/WARNING:  53000: could not record the failed run: .*DETAIL:  It leaves no row/s,
+	'no worker slot: a warning that the failed run is not recorded');
+is(value('SELECT count(*) FROM spotify.sync_runs'), 0, 'no worker slot: it is not');
 is(ask($session, 'SELECT 1')->{output}, 1, 'no worker slot: the session goes on');
 
 $session->quit;

@@ -4,10 +4,11 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "access/xlog.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "tcop/utility.h"
 #include "utils/builtins.h"
 
 #include "api/arguments.h"
@@ -15,6 +16,30 @@
 
 /* As many names are listed in a message. */
 #define MAX_LISTED_NAMES 20
+
+/* What makes the transaction read-only, and so what would help. */
+static int
+hint_of_read_only(void)
+{
+	if (RecoveryInProgress())
+		return errhint(
+			"This server is a standby: call the function on the primary server.");
+	if (DefaultXactReadOnly)
+		return errhint(
+			"Set \"default_transaction_read_only\" to off, or begin a transaction with BEGIN READ WRITE.");
+	return errhint("Call the function in a transaction that may write.");
+}
+
+/* PreventCommandIfReadOnly, with a hint. */
+static void
+check_writable(const char *function_name)
+{
+	if (XactReadOnly)
+		ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+						errmsg("cannot execute %s in a read-only transaction",
+							   function_name),
+						hint_of_read_only()));
+}
 
 void
 spotify_check_server(const char *function_name)
@@ -26,7 +51,7 @@ spotify_check_server(const char *function_name)
 			 errmsg("spotify_etl cannot be used in a database with encoding %s",
 					GetDatabaseEncodingName()),
 			 errhint("Create a database with ENCODING 'UTF8'.")));
-	PreventCommandIfReadOnly(function_name);
+	check_writable(function_name);
 }
 
 char *

@@ -478,13 +478,18 @@ for my $encoding (qw(LATIN1 SQL_ASCII))
 $mock->forget_log;
 for my $name (sort keys %CALLS)
 {
-	refused($admin, '25006', "$name in a read-only transaction",
+	my $error = refused($admin, '25006', "$name in a read-only transaction",
 		"BEGIN READ ONLY; $CALLS{$name}");
+	like($error->{hint}, qr/transaction that may write/, "$name in a read-only transaction: the hint");
 	value($admin, 'ROLLBACK');
 }
 value($admin, 'SET default_transaction_read_only = on');
-refused($admin, '25006', "$_ where transactions are read-only", $CALLS{$_})
-  for sort keys %CALLS;
+for (sort keys %CALLS)
+{
+	my $error = refused($admin, '25006', "$_ where transactions are read-only", $CALLS{$_});
+	like($error->{hint}, qr/"default_transaction_read_only"/,
+		"$_ where transactions are read-only: the hint");
+}
 value($admin, 'RESET default_transaction_read_only');
 
 $node->backup('base');
@@ -494,7 +499,11 @@ $standby->start;
 $node->wait_for_catchup($standby);
 my $reader = open_session($standby);
 is(value($reader, 'SELECT count(*) FROM spotify.liked_songs'), 60, 'a standby has the data');
-refused($reader, '25006', "$_ on a standby", $CALLS{$_}) for sort keys %CALLS;
+for (sort keys %CALLS)
+{
+	my $error = refused($reader, '25006', "$_ on a standby", $CALLS{$_});
+	like($error->{hint}, qr/primary/, "$_ on a standby: the hint");
+}
 $reader->quit;
 $standby->stop;
 asked_nothing('read-only');

@@ -60,8 +60,9 @@ typedef enum SpotifyHttpOutcome
 	SPOTIFY_HTTP_TIMED_OUT,	  /* the answer took longer than allowed */
 	SPOTIFY_HTTP_CUT,		  /* the connection ended before the answer did */
 	SPOTIFY_HTTP_MALFORMED,	  /* the peer does not keep to HTTP */
-	SPOTIFY_HTTP_TOO_LARGE,	  /* header or body over the given maximum */
-	SPOTIFY_HTTP_UNUSABLE,	  /* the request itself: URL, proxy, CA file */
+	SPOTIFY_HTTP_TOO_LARGE,	  /* body over the given maximum */
+	SPOTIFY_HTTP_HEADER_TOO_LARGE, /* header lines over theirs, or libcurl's */
+	SPOTIFY_HTTP_UNUSABLE,		   /* the request itself: URL, proxy, CA file */
 	SPOTIFY_HTTP_OUT_OF_MEMORY
 } SpotifyHttpOutcome;
 

@@ -333,6 +333,8 @@ has_unwanted_encoding(const char *line, size_t length)
 	return !is_accepted_encoding(start, (size_t) (end - start));
 }
 
+#define HEADER_TOO_LARGE "the header is larger than allowed"
+
 /* Gets whole lines, also the status line and the empty line at the end. */
 static size_t
 receive_header(char *line, size_t size, size_t count, void *context)
@@ -342,8 +344,7 @@ receive_header(char *line, size_t size, size_t count, void *context)
 
 	if (length > exchange->max_header_bytes - exchange->header_length)
 	{
-		refuse(exchange, SPOTIFY_HTTP_TOO_LARGE,
-			   "the header is larger than allowed");
+		refuse(exchange, SPOTIFY_HTTP_HEADER_TOO_LARGE, HEADER_TOO_LARGE);
 		return 0;
 	}
 	if (has_unwanted_encoding(line, length))
@@ -843,12 +844,12 @@ outcome_of(CURLcode code, bool was_sent, bool in_header)
 
 #if LIBCURL_VERSION_NUM >= 0x080600
 		case CURLE_TOO_LARGE:
-			return SPOTIFY_HTTP_TOO_LARGE;
+			return SPOTIFY_HTTP_HEADER_TOO_LARGE;
 #endif
 
 		/* Before 8.6 also for a header line over libcurl's own 100 kB. */
 		case CURLE_OUT_OF_MEMORY:
-			return was_sent && in_header ? SPOTIFY_HTTP_TOO_LARGE
+			return was_sent && in_header ? SPOTIFY_HTTP_HEADER_TOO_LARGE
 										 : SPOTIFY_HTTP_OUT_OF_MEMORY;
 
 		/* A bad URL, proxy or CA file, or an option libcurl was built without
@@ -873,6 +874,17 @@ easy_code(CURLMcode code)
 	}
 }
 
+/* Why there is no answer. */
+static const char *
+failure_message(const Exchange *exchange, CURLcode code)
+{
+	/* libcurl's words for it may be "out of memory". */
+	if (exchange->answer.outcome == SPOTIFY_HTTP_HEADER_TOO_LARGE)
+		return HEADER_TOO_LARGE;
+	return exchange->error[0] != '\0' ? exchange->error
+									  : curl_easy_strerror(code);
+}
+
 /* Fills the answer, but for what refuse has filled already. */
 static void
 complete_answer(Exchange *exchange, CURLcode code)
@@ -890,9 +902,7 @@ complete_answer(Exchange *exchange, CURLcode code)
 		answer->outcome =
 			outcome_of(code, answer->was_sent, exchange->in_header);
 		if (answer->outcome != SPOTIFY_HTTP_ANSWERED)
-			set_message(answer, exchange->error[0] != '\0'
-									? exchange->error
-									: curl_easy_strerror(code));
+			set_message(answer, failure_message(exchange, code));
 	}
 	if (answer->outcome == SPOTIFY_HTTP_ANSWERED)
 	{

@@ -38,10 +38,13 @@ detail_of_status(const SpotifyExchange *exchange)
 					 describe_attempts(exchange));
 }
 
+/* The transport's words, which are no sentence yet. */
 static int
 detail_of_outcome(const SpotifyExchange *exchange)
 {
-	return errdetail("%s.%s", exchange->answer.message,
+	const char *text = exchange->answer.message;
+
+	return errdetail("%c%s.%s", pg_toupper((unsigned char) text[0]), text + 1,
 					 describe_attempts(exchange));
 }
 
@@ -92,16 +95,23 @@ report_too_large(const SpotifyExchange *exchange)
 			 "The largest body that is accepted is the setting \"spotify_etl.max_response_size\".")));
 }
 
+#define HINT_CHANGED                                                           \
+	"Something between the database server and Spotify may have changed it, such as a proxy."
+
+static void
+report_header_too_large(const SpotifyExchange *exchange)
+{
+	ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+					errmsg("the header of Spotify's answer is too large"),
+					detail_of_outcome(exchange), errhint(HINT_CHANGED)));
+}
+
 static void
 report_malformed(const SpotifyExchange *exchange)
 {
-	ereport(
-		ERROR,
-		(errcode(ERRCODE_PROTOCOL_VIOLATION),
-		 errmsg("the answer of Spotify does not keep to HTTP"),
-		 detail_of_outcome(exchange),
-		 errhint(
-			 "Something between the database server and Spotify may have changed it, such as a proxy.")));
+	ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
+					errmsg("the answer of Spotify does not keep to HTTP"),
+					detail_of_outcome(exchange), errhint(HINT_CHANGED)));
 }
 
 void
@@ -231,6 +241,9 @@ spotify_failure_report(const SpotifyExchange *exchange)
 			break;
 		case SPOTIFY_HTTP_TOO_LARGE:
 			report_too_large(exchange);
+			break;
+		case SPOTIFY_HTTP_HEADER_TOO_LARGE:
+			report_header_too_large(exchange);
 			break;
 		case SPOTIFY_HTTP_UNUSABLE:
 			report_unusable(exchange);

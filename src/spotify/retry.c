@@ -50,6 +50,7 @@ is_transient(const SpotifyHttpAnswer *answer)
 		case SPOTIFY_HTTP_UNTRUSTED:
 		case SPOTIFY_HTTP_MALFORMED:
 		case SPOTIFY_HTTP_TOO_LARGE:
+		case SPOTIFY_HTTP_HEADER_TOO_LARGE:
 		case SPOTIFY_HTTP_UNUSABLE:
 		case SPOTIFY_HTTP_OUT_OF_MEMORY:
 			break;

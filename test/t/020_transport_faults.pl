@@ -175,14 +175,24 @@ my @refused = (
 	[ 'a body of 17 MB, compressed', { body_size => 17 * 1024 * 1024 } ],
 );
 
+# The setting is about bodies alone.
+my $HEADER = qr/^the header .*The header is larger than allowed.* proxy/;
+my $BODY = qr/^the answer .*The body is larger than allowed.* "spotify_etl\.max_response_size"/;
+my %WHAT_IS_TOO_LARGE = (
+	(map { $_ => $HEADER } 'a header line of 300 kB', 'a header line of 90 kB', '3,000 header lines'),
+	(map { $_ => $BODY } 'a gzip bomb of 1 GB', 'a body of 17 MB'));
+
 ask($session, 'SET spotify_etl.max_retries = 3');
 for my $case (@refused)
 {
 	my ($name, $action) = @$case;
 
 	prepare({ match => {%SECOND_PAGE}, action => $action });
-	fails_cleanly($session, '08P01', $name);
+	my $error = fails_cleanly($session, '08P01', $name);
 	is(requests_of(\%SECOND_PAGE), 1, "$name: asked once");
+	like("$error->{message} $error->{detail} $error->{hint}", $WHAT_IS_TOO_LARGE{$name},
+		"$name: what is too large, and what to do")
+	  if exists $WHAT_IS_TOO_LARGE{$name};
 }
 
 # Right, but not asked for: libcurl could decode it, and much else.

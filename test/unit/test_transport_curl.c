@@ -1107,9 +1107,9 @@ test_maximum(void)
 	tap_ok(strstr(answer.message, "larger") != NULL,
 		   "the message tells the reason");
 	check_failure(&answer, SPOTIFY_HTTP_TOO_LARGE, true, "which is too large");
-	check_get_fails("/many-headers", SPOTIFY_HTTP_TOO_LARGE,
+	check_get_fails("/many-headers", SPOTIFY_HTTP_HEADER_TOO_LARGE,
 					"a header over the maximum");
-	check_get_fails("/huge-line", SPOTIFY_HTTP_TOO_LARGE,
+	check_get_fails("/huge-line", SPOTIFY_HTTP_HEADER_TOO_LARGE,
 					"a header line over libcurl's maximum");
 }
 

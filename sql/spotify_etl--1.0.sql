@@ -88,6 +88,7 @@ CREATE TABLE spotify_private.credentials (
     refresh_token text,
     access_token text,
     access_token_expires_at timestamp with time zone,
+    access_token_obtained_at timestamp with time zone,
     authorization_state text,
     code_verifier text,
     CONSTRAINT credentials_pkey PRIMARY KEY (account),
@@ -107,6 +108,8 @@ COMMENT ON COLUMN spotify_private.credentials.access_token IS
     'token that authorizes requests';
 COMMENT ON COLUMN spotify_private.credentials.access_token_expires_at IS
     'when Spotify stops accepting the access token';
+COMMENT ON COLUMN spotify_private.credentials.access_token_obtained_at IS
+    'when Spotify gave the access token: of calls that wait for a new one together, one asks';
 COMMENT ON COLUMN spotify_private.credentials.authorization_state IS
     'state of the authorization that is under way';
 COMMENT ON COLUMN spotify_private.credentials.code_verifier IS

@@ -11,7 +11,7 @@
 
 static const char LOAD[] =
 	"SELECT client_secret, refresh_token, access_token,\n"
-	"       access_token_expires_at\n"
+	"       access_token_expires_at, access_token_obtained_at\n"
 	"  FROM spotify_private.credentials\n"
 	" WHERE account = $1";
 
@@ -24,12 +24,14 @@ static const char SET[] =
 	"                            ELSE EXCLUDED.client_secret END,\n"
 	"       refresh_token = COALESCE($3, stored.refresh_token),\n"
 	"       access_token = NULL,\n"
-	"       access_token_expires_at = NULL";
+	"       access_token_expires_at = NULL,\n"
+	"       access_token_obtained_at = NULL";
 
 static const char SET_TOKENS[] =
 	"UPDATE spotify_private.credentials\n"
 	"   SET access_token = $2,\n"
 	"       access_token_expires_at = $3,\n"
+	"       access_token_obtained_at = clock_timestamp(),\n"
 	"       refresh_token = COALESCE($4, refresh_token)\n"
 	" WHERE account = $1\n"
 	"   AND ($5 IS NULL OR refresh_token = $5)";
@@ -66,6 +68,7 @@ spotify_credentials_load(const char *account)
 		credentials->refresh_token = spotify_spi_text(0, 2, context);
 		credentials->access_token = spotify_spi_text(0, 3, context);
 		credentials->access_token_expires_at = spotify_spi_timestamp(0, 4);
+		credentials->access_token_obtained_at = spotify_spi_timestamp(0, 5);
 	}
 	spotify_spi_finish();
 	return credentials;

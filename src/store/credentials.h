@@ -15,6 +15,7 @@ typedef struct SpotifyCredentials
 	char *refresh_token; /* NULL: never authorized, or restored from a dump */
 	char *access_token;	 /* NULL: none yet */
 	SpotifyTimestamp access_token_expires_at;
+	SpotifyTimestamp access_token_obtained_at;
 } SpotifyCredentials;
 
 /* All fields are NULL when nothing is stored. */

@@ -205,6 +205,7 @@ spotify_durable_token(const char *account, SpotifyTokenNeed need,
 	SpotifyDurableMessage *message = dsm_segment_address(segment);
 
 	message->need = need;
+	message->called_at = GetCurrentTimestamp();
 	if (refused != NULL)
 		strlcpy(message->refused, refused, sizeof(message->refused));
 

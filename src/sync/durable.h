@@ -20,7 +20,7 @@ typedef enum SpotifyTokenNeed
 {
 	SPOTIFY_TOKEN_THAT_LASTS, /* the stored one if it lasts for a minute */
 	SPOTIFY_TOKEN_OTHER_THAN, /* not the one that Spotify just refused */
-	SPOTIFY_TOKEN_NEW		  /* from Spotify in any case: the user asks */
+	SPOTIFY_TOKEN_NEW		  /* one that Spotify gave since: the user asks */
 } SpotifyTokenNeed;
 
 typedef struct SpotifyAccessToken

@@ -41,6 +41,7 @@ typedef struct SpotifyDurableMessage
 	int lock_timeout_ms; /* longest wait for a row that somebody has locked */
 	char account[SPOTIFY_MAX_ACCOUNT_LENGTH + 1];
 	SpotifyTokenNeed need;
+	TimestampTz called_at; /* before the caller queued up */
 	char refused[SPOTIFY_MAX_TOKEN_LENGTH + 1];
 	bool has_record;
 	SpotifyRunRecord record; /* its strings are those below */

@@ -74,7 +74,8 @@ static void
 do_token_task(SpotifyDurableMessage *message)
 {
 	SpotifyAccessToken token = spotify_token_keeper_get(
-		message->account, message->need, message->refused, &message->traffic);
+		message->account, message->need, message->called_at, message->refused,
+		&message->traffic);
 
 	strlcpy(message->token, token.token, sizeof(message->token));
 	message->expires_at = token.expires_at;

@@ -46,6 +46,7 @@ typedef struct TokenKeeper
 {
 	const char *name;
 	SpotifyTokenNeed need;
+	TimestampTz called_at;
 	const char *refused;
 	SpotifyTraffic *traffic;
 	MemoryContext context; /* these two outlive the transactions */
@@ -177,19 +178,44 @@ read_account(TokenKeeper *keeper)
 		report_needs_authorization(keeper->name, NULL);
 }
 
+/*
+ * Whether the stored access token came while the caller waited for its turn.
+ * A clock that was set back must not make an old one look new.
+ */
+static bool
+is_token_new(const TokenKeeper *keeper)
+{
+	const SpotifyCredentials *stored = keeper->credentials;
+	TimestampTz obtained_at;
+
+	if (!stored->access_token_obtained_at.is_known)
+		return false;
+	obtained_at = spotify_time_to_server(stored->access_token_obtained_at);
+	return obtained_at >= keeper->called_at &&
+		   obtained_at <= GetCurrentTimestamp();
+}
+
 /* Whether the stored access token will do. */
 static bool
 is_token_good(const TokenKeeper *keeper)
 {
 	const SpotifyCredentials *stored = keeper->credentials;
 
-	if (keeper->need == SPOTIFY_TOKEN_NEW || stored->access_token == NULL ||
+	if (stored->access_token == NULL ||
 		!stored->access_token_expires_at.is_known ||
 		spotify_time_to_server(stored->access_token_expires_at) <
 			GetCurrentTimestamp() + REMAINING_LIFE)
 		return false;
-	return keeper->need != SPOTIFY_TOKEN_OTHER_THAN ||
-		   strcmp(stored->access_token, keeper->refused) != 0;
+	switch (keeper->need)
+	{
+		case SPOTIFY_TOKEN_THAT_LASTS:
+			return true;
+		case SPOTIFY_TOKEN_OTHER_THAN:
+			return strcmp(stored->access_token, keeper->refused) != 0;
+		case SPOTIFY_TOKEN_NEW:
+			return is_token_new(keeper);
+	}
+	return false;
 }
 
 /* Only a token that replaces the old one could be lost. */
@@ -284,10 +310,12 @@ accept_refusal(TokenKeeper *keeper)
 
 SpotifyAccessToken
 spotify_token_keeper_get(const char *account, SpotifyTokenNeed need,
-						 const char *refused, SpotifyTraffic *traffic)
+						 TimestampTz called_at, const char *refused,
+						 SpotifyTraffic *traffic)
 {
 	TokenKeeper keeper = { .name = account,
 						   .need = need,
+						   .called_at = called_at,
 						   .refused = refused,
 						   .traffic = traffic,
 						   .context = CurrentMemoryContext,

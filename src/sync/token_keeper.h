@@ -8,11 +8,12 @@
 #include "sync/durable.h"
 
 /*
- * See spotify_durable_token.  Must not be called inside a transaction: it
- * makes its own.
+ * See spotify_durable_token; called_at is when that was called.  Must not be
+ * called inside a transaction: it makes its own.
  */
 extern SpotifyAccessToken spotify_token_keeper_get(const char *account,
 												   SpotifyTokenNeed need,
+												   TimestampTz called_at,
 												   const char *refused,
 												   SpotifyTraffic *traffic);
 

@@ -294,16 +294,32 @@ is_deeply([ grep { $_ ne '' } map { answer_of($_)->{text} } @sessions ],
 requests("$SESSIONS sessions that need a token", token => 1);
 lives("$SESSIONS sessions that need a token");
 
-# Who asks for a new one gets a new one, one after the other.
-renew();
-send_statement($_, $REFRESH) for @sessions;
-is_deeply(
-	[ map { my $answer = answer_of($_); "$answer->{output}$answer->{text}" } @sessions ],
-	[ ('t') x $SESSIONS ],
-	"$SESSIONS refreshes: all succeed");
-requests("$SESSIONS refreshes", token => $SESSIONS, in_flight_max => 1);
-lives("$SESSIONS refreshes");
+# All wait for one answer, whatever snapshot they have.
+my $WAITING = q{FROM pg_locks WHERE locktype = 'advisory' AND NOT granted};
+for my $level ('READ COMMITTED', 'REPEATABLE READ')
+{
+	my $name = "$SESSIONS refreshes at once, $level";
+	renew();
+	$mock->fault({ match => { %TOKEN, times => 1 }, action => { delay => 3 } });
+	ask($_, "BEGIN ISOLATION LEVEL $level; SELECT count(*) FROM spotify.accounts") for @sessions;
+	send_statement($_, $REFRESH) for @sessions;
+	ok(becomes_true('SELECT count(*) = ' . ($SESSIONS - 1) . " $WAITING"), "$name: all but one wait");
+	is_deeply(
+		[ map { my $answer = answer_of($_); "$answer->{output}$answer->{text}" } @sessions ],
+		[ ('t') x $SESSIONS ],
+		"$name: all succeed");
+	requests($name, token => 1);
+	ask($_, 'COMMIT') for @sessions;
+	lives($name);
+}
 $_->quit for @sessions;
+
+# Who asks for a new one alone gets a new one, also from a clock that was ahead.
+renew();
+is(value($REFRESH), 't', "refresh $_ of one after the other") for 1 .. 3;
+value(q{UPDATE spotify_private.credentials SET access_token_obtained_at = now() + interval '1 hour'});
+is(value($REFRESH), 't', 'refresh after a clock that was ahead');
+requests('refreshes one after the other', token => 4);
 
 # An old snapshot
 

@@ -39,6 +39,7 @@ OBJS = \
 	src/api/arguments.o \
 	src/api/sync_functions.o \
 	src/sync/authorization.o \
+	src/sync/checks.o \
 	src/sync/collection.o \
 	src/sync/durable.o \
 	src/sync/durable_worker.o \
@@ -64,6 +65,7 @@ OBJS = \
 	src/store/columns.o \
 	src/store/credentials.o \
 	src/store/liked.o \
+	src/store/quality_checks.o \
 	src/store/run_log.o \
 	src/store/scan_progress.o \
 	src/store/spi.o \

@@ -324,8 +324,9 @@ COMMENT ON COLUMN spotify.quality_checks.check_name IS
     'what was checked, such as unique_key or no_nulls';
 COMMENT ON COLUMN spotify.quality_checks.passed IS 'whether all was well';
 COMMENT ON COLUMN spotify.quality_checks.failing IS
-    'number of entries that did not pass';
-COMMENT ON COLUMN spotify.quality_checks.detail IS 'what was found, in words';
+    'number of entries that did not pass; 1 where only the answer as a whole can fail';
+COMMENT ON COLUMN spotify.quality_checks.detail IS
+    'what was found, in words; null if the check passed';
 
 /* ------------------------------------------------------------------ */
 /* Liked Songs                                                        */

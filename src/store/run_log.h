@@ -8,8 +8,9 @@
 #include "datatype/timestamp.h"
 
 #include "spotify/model.h"
+#include "store/quality_checks.h"
 
-/* A row of the table. */
+/* A row of the table, and the checks of the run. */
 typedef struct SpotifyRunRecord
 {
 	int64 run_id;
@@ -32,6 +33,8 @@ typedef struct SpotifyRunRecord
 	const char *error_code; /* NULL unless failed */
 	const char *error_message;
 	SpotifyInteger audit_offset; /* up to which the audit has come */
+	SpotifyQualityCheck checks[SPOTIFY_MAX_CHECKS];
+	int check_count;
 } SpotifyRunRecord;
 
 /* The last run that did not fail. */
@@ -45,7 +48,10 @@ typedef struct SpotifyLastRun
 /* Takes the number of a new run; its row is written at its end. */
 extern int64 spotify_run_log_next_id(void);
 
-/* Writes the row and returns it, as a Datum of the row type. */
+/*
+ * Writes the row and those of the checks.  Returns the row, as a Datum of the
+ * row type.
+ */
 extern Datum spotify_run_log_write(const SpotifyRunRecord *record);
 
 /* Returns false if there is none. */

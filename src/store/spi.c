@@ -77,6 +77,12 @@ spotify_parameter_integer(SpotifyParameters *parameters, SpotifyInteger value)
 }
 
 void
+spotify_parameter_boolean(SpotifyParameters *parameters, bool value)
+{
+	add_parameter(parameters, BOOLOID, BoolGetDatum(value), false);
+}
+
+void
 spotify_parameter_timestamp(SpotifyParameters *parameters,
 							SpotifyTimestamp value)
 {

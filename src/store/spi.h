@@ -37,6 +37,8 @@ extern void spotify_parameter_integer(SpotifyParameters *parameters,
 									  SpotifyInteger value);
 extern void spotify_parameter_int4(SpotifyParameters *parameters, int32 value);
 extern void spotify_parameter_int8(SpotifyParameters *parameters, int64 value);
+extern void spotify_parameter_boolean(SpotifyParameters *parameters,
+									  bool value);
 extern void spotify_parameter_timestamp(SpotifyParameters *parameters,
 										SpotifyTimestamp value);
 extern void spotify_parameter_array(SpotifyParameters *parameters,

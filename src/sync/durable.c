@@ -229,6 +229,14 @@ spotify_durable_token(const char *account, SpotifyTokenNeed need,
 }
 
 static void
+copy_check(SpotifyDurableCheck *target, const SpotifyQualityCheck *check)
+{
+	strlcpy(target->name, check->name, sizeof(target->name));
+	spotify_durable_copy_text(target->detail, check->detail,
+							  sizeof(target->detail));
+}
+
+static void
 copy_record(SpotifyDurableMessage *message, const SpotifyRunRecord *record)
 {
 	message->has_record = true;
@@ -243,6 +251,8 @@ copy_record(SpotifyDurableMessage *message, const SpotifyRunRecord *record)
 	if (record->error_message != NULL)
 		spotify_durable_copy_text(message->error_message, record->error_message,
 								  sizeof(message->error_message));
+	for (int i = 0; i < record->check_count; i++)
+		copy_check(&message->checks[i], &record->checks[i]);
 }
 
 void

@@ -41,7 +41,7 @@ extern SpotifyAccessToken spotify_durable_token(const char *account,
 												SpotifyTraffic *traffic);
 
 /*
- * Writes the row of a run, and no request before retry_after for all accounts
+ * Writes the row of a run with its checks, and no request before retry_after for all accounts
  * of the account's client id; 0 leaves that as it is, a NULL record writes no
  * row.  If hurried, waits for nothing longer than a tenth of a second.
  */

@@ -22,6 +22,13 @@ typedef enum SpotifyDurableTask
 	SPOTIFY_DURABLE_RECORD
 } SpotifyDurableTask;
 
+/* The strings of a quality check. */
+typedef struct SpotifyDurableCheck
+{
+	char name[32];
+	char detail[512]; /* empty: none */
+} SpotifyDurableCheck;
+
 /* An error, shortened where it must be. */
 typedef struct SpotifyDurableError
 {
@@ -50,6 +57,7 @@ typedef struct SpotifyDurableMessage
 	char status[16];
 	char error_code[6];
 	char error_message[2048];
+	SpotifyDurableCheck checks[SPOTIFY_MAX_CHECKS];
 	TimestampTz retry_after;
 
 	/* the result */

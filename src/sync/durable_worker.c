@@ -81,6 +81,12 @@ do_token_task(SpotifyDurableMessage *message)
 	message->expires_at = token.expires_at;
 }
 
+static const char *
+text_or_null(const char *text)
+{
+	return text[0] != '\0' ? text : NULL;
+}
+
 /* The record's strings are in the message: a pointer means nothing here. */
 static void
 write_record(SpotifyDurableMessage *message)
@@ -91,10 +97,13 @@ write_record(SpotifyDurableMessage *message)
 	record->collection = message->collection;
 	record->mode = message->mode;
 	record->status = message->status;
-	record->error_code =
-		message->error_code[0] != '\0' ? message->error_code : NULL;
-	record->error_message =
-		message->error_message[0] != '\0' ? message->error_message : NULL;
+	record->error_code = text_or_null(message->error_code);
+	record->error_message = text_or_null(message->error_message);
+	for (int i = 0; i < record->check_count; i++)
+	{
+		record->checks[i].name = message->checks[i].name;
+		record->checks[i].detail = text_or_null(message->checks[i].detail);
+	}
 	(void) spotify_run_log_write(record);
 }
 

@@ -15,6 +15,8 @@ PLAIN_OBJS = \
 	src/spotify/arena.o \
 	src/spotify/decode.o \
 	src/spotify/decode_error.o \
+	src/spotify/decode_items.o \
+	src/spotify/decode_plays.o \
 	src/spotify/decode_profile.o \
 	src/spotify/decode_token.o \
 	src/spotify/decode_track.o \
@@ -29,6 +31,7 @@ PLAIN_OBJS = \
 	src/spotify/timestamp.o \
 	src/sync/delta_plan.o \
 	src/sync/list_ranks.o \
+	src/sync/plays_plan.o \
 	src/sync/saved_plan.o \
 	src/sync/scan.o
 
@@ -46,6 +49,7 @@ OBJS = \
 	src/sync/list_reader.o \
 	src/sync/lock.o \
 	src/sync/login.o \
+	src/sync/plays.o \
 	src/sync/progress.o \
 	src/sync/proof.o \
 	src/sync/recorded.o \
@@ -65,6 +69,7 @@ OBJS = \
 	src/store/columns.o \
 	src/store/credentials.o \
 	src/store/liked.o \
+	src/store/plays.o \
 	src/store/quality_checks.o \
 	src/store/run_log.o \
 	src/store/scan_progress.o \

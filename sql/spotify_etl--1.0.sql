@@ -288,7 +288,7 @@ COMMENT ON COLUMN spotify.sync_runs.retries IS
 COMMENT ON COLUMN spotify.sync_runs.bytes_received IS
     'bytes received from Spotify, as sent over the network';
 COMMENT ON COLUMN spotify.sync_runs.total IS
-    'how many entries there are, as Spotify says';
+    'how many entries there are, as Spotify says; it does not say so of plays';
 COMMENT ON COLUMN spotify.sync_runs.fetched IS 'entries that were received';
 COMMENT ON COLUMN spotify.sync_runs.inserted IS 'rows that are new';
 COMMENT ON COLUMN spotify.sync_runs.deactivated IS
@@ -478,8 +478,10 @@ CREATE TABLE spotify.play_gaps (
 COMMENT ON TABLE spotify.play_gaps IS
     'spans in which plays may be missing, because Spotify keeps the last 50 only';
 COMMENT ON COLUMN spotify.play_gaps.account IS 'account whose plays may be missing';
-COMMENT ON COLUMN spotify.play_gaps.gap_start IS 'last play before the gap';
-COMMENT ON COLUMN spotify.play_gaps.gap_end IS 'first play after the gap';
+COMMENT ON COLUMN spotify.play_gaps.gap_start IS
+    'newest play that was stored before';
+COMMENT ON COLUMN spotify.play_gaps.gap_end IS
+    'oldest play that Spotify still told';
 COMMENT ON COLUMN spotify.play_gaps.run_id IS 'the run that found the gap';
 
 /* ------------------------------------------------------------------ */
@@ -692,6 +694,17 @@ SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 COMMENT ON FUNCTION spotify_sync_liked(text, boolean, boolean) IS
     'reconciles the account''s Liked Songs with spotify.liked_tracks; SELECT * FROM it to see what the run did';
 
+CREATE FUNCTION spotify_sync_recently_played(
+    account text DEFAULT NULL,
+    period interval DEFAULT NULL)
+RETURNS spotify.sync_runs
+AS 'MODULE_PATHNAME'
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+
+COMMENT ON FUNCTION spotify_sync_recently_played(text, interval) IS
+    'adds the account''s last plays to spotify.plays, with a period only those of that long until now; SELECT * FROM it to see what the run did';
+
 /* ------------------------------------------------------------------ */
 /* Privileges: an administrator grants what a role needs              */
 /* ------------------------------------------------------------------ */
@@ -702,6 +715,7 @@ REVOKE EXECUTE ON FUNCTION spotify_authorize(text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION spotify_forget_account(text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION spotify_refresh_token(text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION spotify_sync_liked(text, boolean, boolean) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION spotify_sync_recently_played(text, interval) FROM PUBLIC;
 
 /* ------------------------------------------------------------------ */
 /* Dumps hold all data, and no secret                                 */

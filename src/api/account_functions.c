@@ -20,6 +20,7 @@
 #include "sync/collection.h"
 #include "sync/durable.h"
 #include "sync/lock.h"
+#include "sync/plays.h"
 #include "sync/run.h"
 #include "sync/spool.h"
 
@@ -183,6 +184,7 @@ spotify_forget_account(PG_FUNCTION_ARGS)
 				 errhint("Name the account whose data is to be deleted.")));
 	account = spotify_argument_account(fcinfo, 0);
 	spotify_run_lock(account, spotify_collection_liked.name);
+	spotify_run_lock(account, SPOTIFY_PLAYS_COLLECTION);
 	spotify_lock_catalog(true);
 	spotify_accounts_forget(account);
 	spotify_spool_remove(account);

@@ -9,18 +9,13 @@
 #include <json-c/json.h>
 #include <string.h>
 
+#include "spotify/decode_items.h"
 #include "spotify/decode_track.h"
 #include "spotify/fields.h"
 #include "spotify/json.h"
 #include "spotify/refusal.h"
 
-/*
- * Most entries that one page may have.  Spotify sends 50; the bound keeps the
- * memory for a page of nulls in proportion to its body.
- */
-#define MAX_PAGE_ENTRIES 10000
-
-/* What each page says, whichever collection it is of. */
+/* What each page of a list says, whichever collection it is of. */
 typedef struct Envelope
 {
 	SpotifyInteger total;
@@ -47,18 +42,13 @@ static SpotifyDecodeResult
 read_envelope(struct json_object *root, SpotifyArena *arena, Envelope *envelope,
 			  SpotifyDecodeProblem *problem)
 {
+	SpotifyDecodeResult result;
+
 	memset(envelope, 0, sizeof(*envelope));
-	if (!json_object_is_type(root, json_type_object))
-		return spotify_refuse_wrong_shape(problem, "the body is not an object");
-
-	envelope->items = spotify_json_member(root, "items");
-	if (!json_object_is_type(envelope->items, json_type_array))
-		return spotify_refuse_wrong_shape(problem, "\"items\" is not an array");
-	if (json_object_array_length(envelope->items) > MAX_PAGE_ENTRIES)
-		return spotify_refuse_wrong_shape(
-			problem, "\"items\" has more than %d entries", MAX_PAGE_ENTRIES);
-	envelope->count = (int) json_object_array_length(envelope->items);
-
+	result =
+		spotify_decode_items(root, &envelope->items, &envelope->count, problem);
+	if (result != SPOTIFY_DECODE_OK)
+		return result;
 	if (!spotify_fields_read(envelope_rules, root, arena, envelope))
 		return spotify_refuse_out_of_memory(problem);
 	if (!envelope->total.is_known || envelope->total.value < 0)

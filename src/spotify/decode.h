@@ -41,6 +41,14 @@ spotify_decode_saved_tracks(const char *body, size_t length,
 							SpotifyDecodeProblem *problem);
 
 /*
+ * GET /me/player/recently-played.  A play keeps its place whatever is missing
+ * of it: its track has no id then, or its played_at is unknown.
+ */
+extern SpotifyDecodeResult spotify_decode_plays(const char *body, size_t length,
+												SpotifyPlaysPage *page,
+												SpotifyDecodeProblem *problem);
+
+/*
  * The token endpoint's success.  Tokens with anything but printable ASCII, or
  * longer than 4,096 bytes, are refused: they could not be sent.  An expires_in
  * that is missing or no number counts as 3,600, what Spotify documents; one

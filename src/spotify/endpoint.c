@@ -60,19 +60,29 @@ join_url(const char *base, const char *path)
 	return format_text("%.*s%s", (int) base_length, base, path);
 }
 
+/* The same for a path that was malloc'd, which it frees, or NULL. */
+static char *
+join_url_free(const char *base, char *path)
+{
+	char *url = path == NULL ? NULL : join_url(base, path);
+
+	free(path);
+	return url;
+}
+
 char *
 spotify_endpoint_saved_tracks(const char *api_url, int offset)
 {
-	char *path;
-	char *url;
+	return join_url_free(api_url, format_text("/me/tracks?limit=%d&offset=%d",
+											  SPOTIFY_PAGE_SIZE, offset));
+}
 
-	path =
-		format_text("/me/tracks?limit=%d&offset=%d", SPOTIFY_PAGE_SIZE, offset);
-	if (path == NULL)
-		return NULL;
-	url = join_url(api_url, path);
-	free(path);
-	return url;
+char *
+spotify_endpoint_recently_played(const char *api_url)
+{
+	return join_url_free(
+		api_url,
+		format_text("/me/player/recently-played?limit=%d", SPOTIFY_PAGE_SIZE));
 }
 
 /* The URI of a track, percent-encoded. */

@@ -20,6 +20,14 @@
  */
 extern char *spotify_endpoint_saved_tracks(const char *api_url, int offset);
 
+/*
+ * GET /me/player/recently-played: the last 50 plays, which is all there are.
+ * Without "after": plays can appear late, and those that are older than the
+ * newest one known would be lost.
+ * https://github.com/spotify/web-api/issues/1441
+ */
+extern char *spotify_endpoint_recently_played(const char *api_url);
+
 /* GET /me/library/contains for count track ids (or URIs of local files). */
 extern char *spotify_endpoint_contains(const char *api_url,
 									   const char *const *track_ids, int count);

@@ -15,6 +15,13 @@ spotify_saved_page_release(SpotifySavedPage *page)
 	memset(page, 0, sizeof(*page));
 }
 
+void
+spotify_plays_page_release(SpotifyPlaysPage *page)
+{
+	spotify_arena_release(&page->arena);
+	memset(page, 0, sizeof(*page));
+}
+
 /* The token is memory of our arena, so writing to it is allowed. */
 static void
 overwrite(const char *secret)

@@ -119,6 +119,32 @@ typedef struct SpotifySavedPage
 	SpotifySavedTrack *entries;
 } SpotifySavedPage;
 
+/* What a play was started from; type is one of an open set. */
+typedef struct SpotifyPlayContext
+{
+	const char *type;
+	const char *uri;
+} SpotifyPlayContext;
+
+/*
+ * One entry of the listening history.  A track without an id says that the
+ * entry has no identity: a null item, a null track, an episode.
+ */
+typedef struct SpotifyPlay
+{
+	SpotifyTimestamp played_at; /* when the play ended */
+	SpotifyTrack track;
+	SpotifyPlayContext context;
+} SpotifyPlay;
+
+/* The answer of GET /me/player/recently-played, newest first. */
+typedef struct SpotifyPlaysPage
+{
+	SpotifyArena arena;
+	int count; /* entries received, null ones included */
+	SpotifyPlay *plays;
+} SpotifyPlaysPage;
+
 /* An answer of the token endpoint. */
 typedef struct SpotifyToken
 {
@@ -145,6 +171,8 @@ typedef struct SpotifyErrorBody
 } SpotifyErrorBody;
 
 extern void spotify_saved_page_release(SpotifySavedPage *page);
+
+extern void spotify_plays_page_release(SpotifyPlaysPage *page);
 
 /* Overwrites the tokens before giving the memory back. */
 extern void spotify_token_release(SpotifyToken *token);

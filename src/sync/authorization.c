@@ -26,12 +26,13 @@
 
 /*
  * What the functions need, beside GET /me, which needs nothing: Liked Songs,
- * and the three that GET /me/library/contains asks for.
+ * the three that GET /me/library/contains asks for, and the last plays.
  */
 static const char *const SCOPES[] = {
 	"user-library-read",
 	"user-follow-read",
 	"playlist-read-private",
+	"user-read-recently-played",
 };
 
 static char *

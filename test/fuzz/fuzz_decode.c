@@ -98,6 +98,25 @@ fuzz_saved_tracks(const char *body, size_t length)
 }
 
 static void
+fuzz_plays(const char *body, size_t length)
+{
+	SpotifyPlaysPage page;
+	SpotifyDecodeProblem problem;
+	int i;
+
+	if (spotify_decode_plays(body, length, &page, &problem) !=
+		SPOTIFY_DECODE_OK)
+		return;
+	for (i = 0; i < page.count; i++)
+	{
+		check_track(&page.plays[i].track);
+		check_text(page.plays[i].context.type);
+		check_text(page.plays[i].context.uri);
+	}
+	spotify_plays_page_release(&page);
+}
+
+static void
 fuzz_token(const char *body, size_t length)
 {
 	SpotifyToken token;
@@ -138,7 +157,7 @@ fuzz_error(const char *body, size_t length)
 typedef void Target(const char *body, size_t length);
 
 static Target *const targets[] = { fuzz_saved_tracks, fuzz_token, fuzz_contains,
-								   fuzz_error };
+								   fuzz_error, fuzz_plays };
 
 #define TARGET_COUNT (sizeof(targets) / sizeof(targets[0]))
 

@@ -158,6 +158,7 @@ SELECT spotify_set_account('id');
 SELECT spotify_forget_account('default');
 SELECT spotify_refresh_token();
 SELECT spotify_sync_liked();
+SELECT spotify_sync_recently_played();
 SELECT count(*) FROM spotify.accounts;
 SELECT count(*) FROM spotify_private.credentials;
 \set VERBOSITY default

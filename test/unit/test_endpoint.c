@@ -36,6 +36,16 @@ test_saved_tracks(void)
 }
 
 static void
+test_recently_played(void)
+{
+	text_is(spotify_endpoint_recently_played(API),
+			API "/me/player/recently-played?limit=50", "the last plays");
+	text_is(spotify_endpoint_recently_played(API "/"),
+			API "/me/player/recently-played?limit=50",
+			"the last plays at a base with a slash");
+}
+
+static void
 test_contains(void)
 {
 	static const char *const one[] = { "0abc" };
@@ -105,6 +115,7 @@ int
 main(void)
 {
 	test_saved_tracks();
+	test_recently_played();
 	test_contains();
 	test_contains_many();
 	test_token();

@@ -1,0 +1,82 @@
+/*
+ * decode_plays.c
+ *		What the Web API answers about the listening history.
+ *
+ * Plain C.  "cursors" (null where there are no items), "next" (a page that is
+ * never there) and "limit" say nothing that is needed:
+ * https://github.com/spotify/web-api/issues/1405
+ */
+#include <json-c/json.h>
+#include <string.h>
+
+#include "spotify/decode.h"
+#include "spotify/decode_items.h"
+#include "spotify/decode_track.h"
+#include "spotify/fields.h"
+#include "spotify/json.h"
+#include "spotify/refusal.h"
+
+/* What a play was started from: any type, also one that is new. */
+static const SpotifyFieldRule context_rules[] = {
+	{ "type", spotify_field_text, offsetof(SpotifyPlayContext, type) },
+	{ "uri", spotify_field_text, offsetof(SpotifyPlayContext, uri) },
+	{ .name = NULL },
+};
+
+static bool
+read_context(struct json_object *value, SpotifyArena *arena, void *member)
+{
+	return spotify_fields_read(context_rules, value, arena, member);
+}
+
+static const SpotifyFieldRule play_rules[] = {
+	{ "played_at", spotify_field_timestamp, offsetof(SpotifyPlay, played_at) },
+	{ "track", spotify_decode_track, offsetof(SpotifyPlay, track) },
+	{ "context", read_context, offsetof(SpotifyPlay, context) },
+	{ .name = NULL },
+};
+
+static SpotifyDecodeResult
+read_plays(struct json_object *root, SpotifyPlaysPage *page,
+		   SpotifyDecodeProblem *problem)
+{
+	struct json_object *items;
+	SpotifyDecodeResult result;
+	int i;
+
+	result = spotify_decode_items(root, &items, &page->count, problem);
+	if (result != SPOTIFY_DECODE_OK)
+		return result;
+	page->plays = spotify_arena_alloc(&page->arena, (size_t) page->count *
+														sizeof(SpotifyPlay));
+	if (page->plays == NULL)
+		return spotify_refuse_out_of_memory(problem);
+
+	for (i = 0; i < page->count; i++)
+	{
+		if (!spotify_fields_read(play_rules,
+								 json_object_array_get_idx(items, i),
+								 &page->arena, &page->plays[i]))
+			return spotify_refuse_out_of_memory(problem);
+	}
+	return SPOTIFY_DECODE_OK;
+}
+
+SpotifyDecodeResult
+spotify_decode_plays(const char *body, size_t length, SpotifyPlaysPage *page,
+					 SpotifyDecodeProblem *problem)
+{
+	struct json_object *root;
+	SpotifyDecodeResult result;
+
+	result = spotify_json_parse(body, length, &root, problem);
+	if (result != SPOTIFY_DECODE_OK)
+		return result;
+
+	memset(page, 0, sizeof(*page));
+	result = read_plays(root, page, problem);
+	json_object_put(root);
+	if (result != SPOTIFY_DECODE_OK)
+		spotify_plays_page_release(page);
+	return result;
+}

@@ -1,0 +1,80 @@
+/*
+ * plays.c
+ *		The listening history: the tables spotify.plays and spotify.play_gaps.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+
+#include "store/columns.h"
+#include "store/plays.h"
+
+static const char NEWEST[] = "SELECT max(played_at)\n"
+							 "  FROM spotify.plays\n"
+							 " WHERE account = $1";
+
+static const char WRITE[] =
+	"INSERT INTO spotify.plays\n"
+	"       (account, played_at, track_id, context_type, context_uri,\n"
+	"        run_id)\n"
+	"SELECT $1, play.played_at, play.track_id, play.context_type,\n"
+	"       play.context_uri, $2\n"
+	"  FROM unnest($3, $4, $5, $6)\n"
+	"       AS play (played_at, track_id, context_type, context_uri)\n"
+	" ORDER BY play.played_at, play.track_id COLLATE \"C\"\n"
+	"ON CONFLICT (account, played_at, track_id) DO NOTHING";
+
+/* With a period, two runs can find the same gap. */
+static const char WRITE_GAP[] =
+	"INSERT INTO spotify.play_gaps (account, gap_start, gap_end, run_id)\n"
+	"VALUES ($1, $2, $3, $4)\n"
+	"ON CONFLICT (account, gap_start, gap_end) DO NOTHING";
+
+static const Oid PLAY_TYPES[] = { TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID };
+
+SpotifyTimestamp
+spotify_plays_newest(const char *account)
+{
+	SpotifyParameters parameters = { 0 };
+	SpotifyTimestamp newest;
+
+	spotify_parameter_text(&parameters, account);
+	spotify_spi_execute(NEWEST, &parameters);
+	newest = spotify_spi_timestamp(0, 1);
+	spotify_spi_finish();
+	return newest;
+}
+
+int
+spotify_plays_write(const char *account, int64 run_id,
+					const SpotifyPlay *const *plays, int count)
+{
+	SpotifyColumns *columns = spotify_columns_create(
+		CurrentMemoryContext, PLAY_TYPES, lengthof(PLAY_TYPES));
+	SpotifyParameters parameters = { 0 };
+
+	for (int i = 0; i < count; i++)
+	{
+		spotify_columns_timestamp(columns, plays[i]->played_at);
+		spotify_columns_text(columns, plays[i]->track.id);
+		spotify_columns_text(columns, plays[i]->context.type);
+		spotify_columns_text(columns, plays[i]->context.uri);
+	}
+	spotify_parameter_text(&parameters, account);
+	spotify_parameter_int8(&parameters, run_id);
+	spotify_columns_to_parameters(columns, &parameters);
+	return (int) spotify_spi_run(WRITE, &parameters);
+}
+
+void
+spotify_plays_write_gap(const char *account, int64 run_id,
+						SpotifyTimestamp start, SpotifyTimestamp end)
+{
+	SpotifyParameters parameters = { 0 };
+
+	spotify_parameter_text(&parameters, account);
+	spotify_parameter_timestamp(&parameters, start);
+	spotify_parameter_timestamp(&parameters, end);
+	spotify_parameter_int8(&parameters, run_id);
+	spotify_spi_run(WRITE_GAP, &parameters);
+}

@@ -40,6 +40,7 @@ OBJS = \
 	src/settings.o \
 	src/api/account_functions.o \
 	src/api/arguments.o \
+	src/api/sync_all.o \
 	src/api/sync_functions.o \
 	src/sync/authorization.o \
 	src/sync/checks.o \
@@ -57,6 +58,8 @@ OBJS = \
 	src/sync/saved.o \
 	src/sync/spool.o \
 	src/sync/stored_list.o \
+	src/sync/steps.o \
+	src/sync/sync_all.o \
 	src/sync/token_keeper.o \
 	src/spotify/cleanup.o \
 	src/spotify/client.o \

@@ -704,6 +704,14 @@ SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION spotify_sync_recently_played(text, interval) IS
     'adds the account''s last plays to spotify.plays, with a period only those of that long until now; SELECT * FROM it to see what the run did';
+-- It commits after each run, so it can neither be SECURITY DEFINER nor carry
+-- SET: it takes its owner's rights and a safe search_path by itself.
+CREATE PROCEDURE spotify_sync_all()
+AS 'MODULE_PATHNAME'
+LANGUAGE C;
+
+COMMENT ON PROCEDURE spotify_sync_all() IS
+    'syncs every collection of every enabled account and commits after each, outside of a transaction block; one that fails does not stop the others and is raised at the end';
 
 /* ------------------------------------------------------------------ */
 /* Privileges: an administrator grants what a role needs              */
@@ -716,6 +724,7 @@ REVOKE EXECUTE ON FUNCTION spotify_forget_account(text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION spotify_refresh_token(text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION spotify_sync_liked(text, boolean, boolean) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION spotify_sync_recently_played(text, interval) FROM PUBLIC;
+REVOKE EXECUTE ON PROCEDURE spotify_sync_all() FROM PUBLIC;
 
 /* ------------------------------------------------------------------ */
 /* Dumps hold all data, and no secret                                 */

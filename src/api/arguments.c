@@ -91,8 +91,8 @@ join_names(List *names)
 	return joined.data;
 }
 
-static void
-report_no_account(void)
+void
+spotify_report_no_account(void)
 {
 	ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					errmsg("no Spotify account is configured yet"),
@@ -105,7 +105,7 @@ get_only_account(void)
 	List *names = spotify_accounts_names();
 
 	if (names == NIL)
-		report_no_account();
+		spotify_report_no_account();
 	if (list_length(names) > 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("there are several Spotify accounts"),
@@ -127,7 +127,7 @@ spotify_argument_account(FunctionCallInfo fcinfo, int number)
 
 	names = spotify_accounts_names();
 	if (names == NIL)
-		report_no_account();
+		spotify_report_no_account();
 	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 					errmsg("there is no Spotify account \"%s\"", name),
 					errhint("The accounts are %s.", join_names(names))));

@@ -22,4 +22,7 @@ extern bool spotify_argument_flag(FunctionCallInfo fcinfo, int number);
 /* An account that exists; the only one there is if the argument is null. */
 extern char *spotify_argument_account(FunctionCallInfo fcinfo, int number);
 
+/* Reports that nothing can be meant, since no account exists. */
+extern void spotify_report_no_account(void);
+
 #endif /* SPOTIFY_ARGUMENTS_H */

@@ -19,6 +19,7 @@
 #include "storage/latch.h"
 #include "storage/procsignal.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #if PG_VERSION_NUM >= 150000
 #include "common/pg_prng.h"
@@ -431,6 +432,8 @@ wait_for_sockets(SpotifyHttpSocket *sockets, int count, long timeout_ms)
 	WaitEventSet *set = create_wait_set(sockets, count);
 	int n;
 
+	/* What is left of reading the catalogs must not hold back VACUUM. */
+	InvalidateCatalogSnapshotConditionally();
 	n = WaitEventSetWait(set, timeout_ms, occurred, count + 2, wait_event());
 	FreeWaitEventSet(set);
 

@@ -14,7 +14,7 @@
 static const char FIND[] =
 	"SELECT account, client_id, redirect_uri, spotify_user_id,\n"
 	"       needs_authorization, retry_after,\n"
-	"       authorized_at + interval '6 months'\n"
+	"       authorized_at + interval '6 months', is_enabled\n"
 	"  FROM spotify.accounts\n"
 	" WHERE account = $1";
 
@@ -128,6 +128,7 @@ spotify_accounts_find(const char *name)
 		account->needs_authorization = spotify_spi_bool(0, 5);
 		account->retry_after = spotify_spi_timestamp(0, 6);
 		account->authorization_ends_at = spotify_spi_timestamp(0, 7);
+		account->is_enabled = spotify_spi_bool(0, 8);
 	}
 	spotify_spi_finish();
 	return account;

@@ -19,6 +19,7 @@ typedef struct SpotifyAccount
 	bool needs_authorization;
 	SpotifyTimestamp retry_after;
 	SpotifyTimestamp authorization_ends_at; /* six months after it was given */
+	bool is_enabled;						/* takes part in syncs of all */
 } SpotifyAccount;
 
 /* NULL if there is no such account. */

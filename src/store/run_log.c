@@ -29,24 +29,25 @@ static const char FIND_LAST[] = "SELECT status, total, audit_offset\n"
 								" ORDER BY started_at DESC\n"
 								" LIMIT 1";
 
-int64
-spotify_run_log_next_id(void)
+void
+spotify_run_log_number(SpotifyRunRecord *record)
 {
 	SpotifyParameters parameters = { 0 };
-	int64 run_id;
 
+	if (record->run_id != 0)
+		return;
 	spotify_spi_execute(NEXT_ID, &parameters);
-	run_id = spotify_spi_int8(0, 1);
+	record->run_id = spotify_spi_int8(0, 1);
 	spotify_spi_finish();
-	return run_id;
 }
 
 Datum
-spotify_run_log_write(const SpotifyRunRecord *record)
+spotify_run_log_write(SpotifyRunRecord *record)
 {
 	SpotifyParameters parameters = { 0 };
 	HeapTupleHeader row;
 
+	spotify_run_log_number(record);
 	spotify_parameter_int8(&parameters, record->run_id);
 	spotify_parameter_text(&parameters, record->account);
 	spotify_parameter_text(&parameters, record->collection);

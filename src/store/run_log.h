@@ -13,7 +13,7 @@
 /* A row of the table, and the checks of the run. */
 typedef struct SpotifyRunRecord
 {
-	int64 run_id;
+	int64 run_id; /* known once the row is written */
 	const char *account;
 	const char *collection;
 	const char *mode;	/* full, delta */
@@ -45,14 +45,18 @@ typedef struct SpotifyLastRun
 	int32 audit_offset; /* 0: none */
 } SpotifyLastRun;
 
-/* Takes the number of a new run; its row is written at its end. */
-extern int64 spotify_run_log_next_id(void);
+/*
+ * Draws the number of a run, unless it has one.  Not before something is
+ * written: it can give the transaction an id, which would hold back VACUUM
+ * while Spotify is waited for.
+ */
+extern void spotify_run_log_number(SpotifyRunRecord *record);
 
 /*
  * Writes the row and those of the checks.  Returns the row, as a Datum of the
  * row type.
  */
-extern Datum spotify_run_log_write(const SpotifyRunRecord *record);
+extern Datum spotify_run_log_write(SpotifyRunRecord *record);
 
 /* Returns false if there is none. */
 extern bool spotify_run_log_find_last(const char *account,

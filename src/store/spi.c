@@ -7,6 +7,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "store/spi.h"
@@ -124,6 +125,7 @@ spotify_spi_execute(const char *statement, const SpotifyParameters *parameters)
 	int result;
 
 	SPI_connect();
+	PushActiveSnapshot(GetTransactionSnapshot());
 	if (parameters->is_secret)
 		nest_level = hide_from_auto_explain();
 	result = SPI_execute_with_args(statement, parameters->count,
@@ -140,8 +142,10 @@ spotify_spi_execute(const char *statement, const SpotifyParameters *parameters)
 void
 spotify_spi_finish(void)
 {
-	int result = SPI_finish();
+	int result;
 
+	PopActiveSnapshot();
+	result = SPI_finish();
 	if (result != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed: %s", SPI_result_code_string(result));
 }

@@ -5,7 +5,8 @@
  * Statements are constants with parameters, and every object in them is
  * qualified.  Operators and functions of pg_catalog need no qualification:
  * the search_path is fixed to pg_catalog, pg_temp by the definition of each
- * SQL-callable function, which also gives the rights of the tables' owner.
+ * SQL-callable function, which also gives the rights of the tables' owner, or
+ * by sync/steps.c for a procedure that commits.
  */
 #ifndef SPOTIFY_SPI_H
 #define SPOTIFY_SPI_H
@@ -47,7 +48,9 @@ extern void spotify_parameter_array(SpotifyParameters *parameters,
 /*
  * Connects and runs one statement.  The rows are in SPI_tuptable and
  * SPI_processed until spotify_spi_finish.  Results that outlive it are
- * allocated in the context that was current before.
+ * allocated in the context that was current before.  A snapshot is active in
+ * between, since a procedure that committed has none, and long values are
+ * read from where they lie when they are asked for.
  */
 extern void spotify_spi_execute(const char *statement,
 								const SpotifyParameters *parameters);

@@ -66,8 +66,6 @@ spotify_checks_enforce(const SpotifyRun *run)
 			 errmsg("quality check \"%s\" failed", result->name),
 			 result->detail != NULL ? errdetail("%s", result->detail) : 0,
 			 errhint(
-				 "Nothing was loaded. The checks of the run are in spotify.quality_checks under run_id " INT64_FORMAT
-				 ".",
-				 record->run_id)));
+				 "Nothing was loaded. The checks of the run are in spotify.quality_checks.")));
 	}
 }

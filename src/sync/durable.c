@@ -17,6 +17,7 @@
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "sync/durable.h"
@@ -181,6 +182,7 @@ run_worker(dsm_segment *segment, const Patience *patience)
 
 	message->lock_timeout_ms = patience->lock_ms;
 	handle = start_worker(segment, patience);
+	InvalidateCatalogSnapshotConditionally(); /* as in exchange.c */
 	if (WaitForBackgroundWorkerShutdown(handle) == BGWH_POSTMASTER_DIED)
 		proc_exit(1);
 	check_result(message);
@@ -209,6 +211,7 @@ spotify_durable_token(const char *account, SpotifyTokenNeed need,
 	if (refused != NULL)
 		strlcpy(message->refused, refused, sizeof(message->refused));
 
+	InvalidateCatalogSnapshotConditionally();
 	spotify_lock_wait(account, SPOTIFY_LOCK_TOKEN_QUEUE);
 	PG_TRY();
 	{

@@ -180,6 +180,7 @@ write_plays(PlaysSync *sync)
 	SpotifyRunRecord *record = &sync->run.record;
 	const SpotifyPlaysPlan *plan = &sync->plan;
 
+	spotify_run_log_number(record);
 	if (plan->count > 0)
 	{
 		write_tracks(plan);

@@ -42,7 +42,6 @@ spotify_run_begin(SpotifyRun *run, const char *account, const char *collection,
 	run->record.collection = collection;
 	run->record.mode = mode;
 	run->record.started_at = GetCurrentTimestamp();
-	run->record.run_id = spotify_run_log_next_id();
 }
 
 static void

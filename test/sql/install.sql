@@ -159,6 +159,7 @@ SELECT spotify_forget_account('default');
 SELECT spotify_refresh_token();
 SELECT spotify_sync_liked();
 SELECT spotify_sync_recently_played();
+CALL spotify_sync_all();
 SELECT count(*) FROM spotify.accounts;
 SELECT count(*) FROM spotify_private.credentials;
 \set VERBOSITY default

@@ -74,7 +74,7 @@ sub stops
 	is($error->{message}, qq{quality check "$check" failed}, "$name: it names the check");
 	like($error->{detail}, $detail, "$name: the detail");
 	my $run = query_row($node, 'SELECT * FROM spotify.sync_runs ORDER BY run_id DESC LIMIT 1');
-	like($error->{hint}, qr/spotify\.quality_checks under run_id $run->{run_id}\./, "$name: the hint names the run");
+	like($error->{hint}, qr/spotify\.quality_checks\./, "$name: the hint says where the checks are");
 	is(value('SELECT count(*) FROM spotify.sync_runs'), $runs + 1, "$name: the run is recorded, once");
 	is_deeply(
 		[ @$run{qw(collection status error_code inserted)} ],

@@ -43,6 +43,7 @@ OBJS = \
 	src/api/sync_all.o \
 	src/api/sync_functions.o \
 	src/sync/authorization.o \
+	src/sync/authorization_worker.o \
 	src/sync/checks.o \
 	src/sync/collection.o \
 	src/sync/durable.o \

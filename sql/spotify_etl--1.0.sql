@@ -662,7 +662,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION spotify_authorize(text, text) IS
-    'ends an authorization: takes the address on which the browser ended, its query or the code; returns the Spotify user';
+    'ends an authorization: takes the address on which the browser ended, its query or the code; stores the tokens whatever becomes of the caller and returns the Spotify user, or null with a warning if that could not be found out';
 
 CREATE FUNCTION spotify_forget_account(account text)
 RETURNS void

@@ -218,6 +218,7 @@ spotify_authorize(PG_FUNCTION_ARGS)
 {
 	char *response = spotify_argument_text(fcinfo, 0);
 	char *account;
+	const char *user_id;
 
 	spotify_check_server("spotify_authorize()");
 	if (response == NULL)
@@ -226,6 +227,8 @@ spotify_authorize(PG_FUNCTION_ARGS)
 				 errmsg("argument \"response\" must not be null"),
 				 errhint("Pass the address on which the browser ended.")));
 	account = spotify_argument_account(fcinfo, 1);
-	PG_RETURN_TEXT_P(
-		cstring_to_text(spotify_authorization_complete(account, response)));
+	user_id = spotify_authorization_complete(account, response);
+	if (user_id == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(user_id));
 }

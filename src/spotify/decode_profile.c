@@ -13,9 +13,12 @@
 #include "spotify/json.h"
 #include "spotify/refusal.h"
 
-/* A later rule wins: account_id over id. */
+/*
+ * account_id is the stable one, but not every app gets it:
+ * https://developer.spotify.com/documentation/web-api/reference/get-current-users-profile
+ */
 static const SpotifyFieldRule profile_rules[] = {
-	{ "id", spotify_field_id, offsetof(SpotifyProfile, user_id) },
+	{ "id", spotify_field_id, offsetof(SpotifyProfile, id) },
 	{ "account_id", spotify_field_id, offsetof(SpotifyProfile, user_id) },
 	{ "display_name", spotify_field_text,
 	  offsetof(SpotifyProfile, display_name) },
@@ -28,6 +31,8 @@ read_profile(struct json_object *root, SpotifyProfile *profile,
 {
 	if (!spotify_fields_read(profile_rules, root, &profile->arena, profile))
 		return spotify_refuse_out_of_memory(problem);
+	if (profile->user_id == NULL)
+		profile->user_id = profile->id;
 	if (profile->user_id == NULL)
 		return spotify_refuse_wrong_shape(problem, "\"id\" is missing");
 	return SPOTIFY_DECODE_OK;

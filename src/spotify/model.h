@@ -159,7 +159,8 @@ typedef struct SpotifyToken
 typedef struct SpotifyProfile
 {
 	SpotifyArena arena;
-	const char *user_id; /* never NULL */
+	const char *user_id; /* account_id, or id where that is not told */
+	const char *id;		 /* NULL: not told; one of the two is */
 	const char *display_name;
 } SpotifyProfile;
 

@@ -12,13 +12,11 @@
 
 #include "settings.h"
 #include "spotify/cleanup.h"
-#include "spotify/client.h"
-#include "spotify/decode.h"
 #include "spotify/endpoint.h"
 #include "spotify/failure.h"
 #include "spotify/pkce.h"
 #include "spotify/redirect.h"
-#include "spotify/token.h"
+#include "spotify/text.h"
 #include "store/accounts.h"
 #include "store/credentials.h"
 #include "sync/authorization.h"
@@ -34,6 +32,9 @@ static const char *const SCOPES[] = {
 	"playlist-read-private",
 	"user-read-recently-played",
 };
+
+/* A longer error code is not Spotify's. */
+#define MAX_SHOWN_ERROR 64
 
 static char *
 join_scopes(void)
@@ -84,19 +85,46 @@ parse_response(const char *response)
 	return redirect;
 }
 
+/* Why there is no code.  The word is of RFC 6749, unless somebody made it up. */
+static int
+detail_of_refusal(const char *error)
+{
+	size_t length = strlen(error);
+
+	if (strcmp(error, "access_denied") == 0)
+		return errdetail("The user did not agree.");
+	if (length <= MAX_SHOWN_ERROR &&
+		spotify_text_is_visible_ascii(error, length))
+		return errdetail("Spotify reported \"%s\" instead of a code.", error);
+	return errdetail("Spotify reported an error instead of a code.");
+}
+
 static void
 report_refused(const SpotifyRedirect *redirect, const char *account)
 {
-	bool is_denied = strcmp(redirect->error, "access_denied") == 0;
+	ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+					errmsg("the authorization was not given"),
+					detail_of_refusal(redirect->error),
+					errhint(SPOTIFY_HINT_AUTHORIZE, quote_literal_cstr(account),
+							quote_literal_cstr(account))));
+}
 
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-			 errmsg("the authorization was not given"),
-			 is_denied
-				 ? errdetail("The user did not agree.")
-				 : errdetail("Spotify reported an error instead of a code."),
-			 errhint(SPOTIFY_HINT_AUTHORIZE, quote_literal_cstr(account),
-					 quote_literal_cstr(account))));
+/* A code goes into a form: what cannot be one is not sent. */
+static void
+check_code(const char *code)
+{
+	if (strlen(code) <= SPOTIFY_MAX_TOKEN_LENGTH &&
+		spotify_text_is_visible_ascii(code, strlen(code)))
+		return;
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		 errmsg("the code in the response is not what Spotify gives out"),
+		 errdetail(
+			 "It must consist of printable ASCII characters without spaces, at most %d of them.",
+			 SPOTIFY_MAX_TOKEN_LENGTH),
+		 errhint(
+			 "Pass the whole address on which the browser ended, as it is.")));
 }
 
 static void
@@ -112,6 +140,7 @@ check_redirect(const SpotifyRedirect *redirect,
 			 errmsg("there is no code in the response"),
 			 errhint(
 				 "Pass the whole address on which the browser ended: it has \"code=\" in it.")));
+	check_code(redirect->code);
 	if (pending->code_verifier == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -128,21 +157,6 @@ check_redirect(const SpotifyRedirect *redirect,
 				 "Its state is not the one that the last spotify_authorize_url() gave out."),
 			 errhint(
 				 "Open the URL that spotify_authorize_url() gave last, or ask for a new one.")));
-}
-
-static void
-report_code_refused(const SpotifyErrorBody *refusal, const char *account)
-{
-	ereport(
-		ERROR,
-		(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-		 errmsg("Spotify does not accept the code"),
-		 errdetail("Spotify answered: %s.", refusal->message[0] != '\0'
-												? refusal->message
-												: refusal->code),
-		 errhint(
-			 "A code is good once, and for a few minutes. " SPOTIFY_HINT_AUTHORIZE,
-			 quote_literal_cstr(account), quote_literal_cstr(account))));
 }
 
 /* A warning is enough: what is allowed goes on, the rest says why not. */
@@ -170,89 +184,40 @@ warn_of_missing_scopes(const char *granted, const char *account)
 						 quote_literal_cstr(account))));
 }
 
+/* The tokens are stored; that nobody knows whose they are is worth a warning. */
 static void
-release_profile(void *arg)
+warn_of_unknown_user(const ErrorData *problem, const SpotifyAccount *account)
 {
-	spotify_profile_release(arg);
-}
-
-/* A SpotifyTokenSource: the token just granted, which nothing can replace. */
-static const char *
-granted_token(void *arg, bool is_refused)
-{
-	return ((SpotifyGrant *) arg)->access_token;
-}
-
-/* Asks whose tokens these are. */
-static SpotifyProfile *
-read_profile(SpotifyGrant *grant)
-{
-	SpotifyTraffic traffic = { 0 };
-	SpotifyClient *client =
-		spotify_client_open(1, granted_token, grant, &traffic);
-	SpotifyProfile *profile = palloc0(sizeof(SpotifyProfile));
-	const SpotifyExchange *exchange;
-	SpotifyDecodeProblem problem;
-	SpotifyDecodeResult result;
-
-	spotify_release_later(release_profile, profile);
-	spotify_client_get(client, spotify_endpoint_me(spotify_setting_api_url),
-					   NULL);
-	exchange = spotify_client_next(client);
-	if (!spotify_client_succeeded(exchange))
-		spotify_failure_report(exchange);
-	result = spotify_decode_profile(
-		exchange->answer.body, exchange->answer.body_length, profile, &problem);
-	if (result != SPOTIFY_DECODE_OK)
-		spotify_failure_report_body(result, &problem);
-	return profile;
-}
-
-/* Another user's library would replace this account's: better refuse. */
-static void
-check_same_user(const SpotifyAccount *account, const SpotifyProfile *profile)
-{
-	if (account->spotify_user_id == NULL ||
-		strcmp(account->spotify_user_id, profile->user_id) == 0)
-		return;
 	ereport(
-		ERROR,
-		(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-		 errmsg("the authorization is of another Spotify user than before"),
-		 errdetail("Account \"%s\" holds the data of user \"%s\", not \"%s\".",
-				   account->name, account->spotify_user_id, profile->user_id),
-		 errhint(
-			 "Log in at Spotify as the right user, or use another account: spotify_set_account(..., account => 'name').")));
+		WARNING,
+		(errcode(problem->sqlerrcode),
+		 errmsg(
+			 "account \"%s\" is authorized, but by which Spotify user could not be found out: %s",
+			 account->name, problem->message),
+		 problem->detail != NULL ? errdetail_internal("%s", problem->detail)
+								 : 0,
+		 account->spotify_user_id != NULL
+			 ? errhint(
+				   "Make sure that it was user \"%s\" who logged in at Spotify, whose data the account holds.",
+				   account->spotify_user_id)
+			 : errhint(
+				   "The tokens are stored; nothing has to be done again.")));
 }
 
-char *
+const char *
 spotify_authorization_complete(const char *account_name, const char *response)
 {
 	SpotifyAccount *account = spotify_login_find_account(account_name);
-	SpotifyCredentials *credentials = spotify_credentials_load(account_name);
 	SpotifyPendingAuthorization *pending =
 		spotify_credentials_load_pending(account_name);
 	SpotifyRedirect *redirect = parse_response(response);
-	SpotifyTokenClient client = { .client_id = account->client_id,
-								  .client_secret = credentials->client_secret };
-	SpotifyTraffic traffic = { 0 };
-	SpotifyGrant grant = { 0 };
-	SpotifyErrorBody refusal;
-	SpotifyProfile *profile;
+	SpotifyAuthorized authorized;
 
-	spotify_login_check_limit(account);
 	check_redirect(redirect, pending, account_name);
-	if (!spotify_token_exchange_code(
-			&client, redirect->code, account->redirect_uri,
-			pending->code_verifier, &traffic, &grant, &refusal))
-		report_code_refused(&refusal, account_name);
-	warn_of_missing_scopes(grant.scope, account_name);
-
-	/* Nothing is stored, and so no row is locked, before Spotify has answered. */
-	profile = read_profile(&grant);
-	check_same_user(account, profile);
-	spotify_login_keep_new(account_name, &grant);
-	spotify_accounts_set_user(account_name, profile->user_id,
-							  profile->display_name);
-	return pstrdup(profile->user_id);
+	authorized = spotify_durable_authorize(account_name, redirect->code,
+										   pending->code_verifier);
+	warn_of_missing_scopes(authorized.scope, account_name);
+	if (authorized.problem != NULL)
+		warn_of_unknown_user(authorized.problem, account);
+	return authorized.user_id;
 }

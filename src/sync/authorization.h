@@ -5,6 +5,8 @@
 #ifndef SPOTIFY_AUTHORIZATION_H
 #define SPOTIFY_AUTHORIZATION_H
 
+#include "sync/durable.h"
+
 /*
  * Begins an authorization of an account that exists: keeps a new state and
  * code verifier, and returns the URL to open in a browser.
@@ -12,10 +14,20 @@
 extern char *spotify_authorization_begin(const char *account);
 
 /*
- * Ends it with what the browser ended on.  Stores the tokens and the user,
- * whose id is returned.
+ * Ends it with what the browser ended on.  The tokens are stored and committed
+ * then.  Returns the Spotify user, or NULL with a warning if that could not be
+ * found out.
  */
-extern char *spotify_authorization_complete(const char *account,
-											const char *response);
+extern const char *spotify_authorization_complete(const char *account,
+												  const char *response);
+
+/*
+ * The same after all checks, in a background worker: see
+ * spotify_durable_authorize.  Must not be called inside a transaction.
+ */
+extern void spotify_authorization_finish(const char *account, const char *code,
+										 const char *code_verifier,
+										 SpotifyTraffic *traffic,
+										 SpotifyAuthorized *authorized);
 
 #endif /* SPOTIFY_AUTHORIZATION_H */

@@ -231,6 +231,52 @@ spotify_durable_token(const char *account, SpotifyTokenNeed need,
 	return result;
 }
 
+/* NULL if empty. */
+static char *
+copy_result(const char *text)
+{
+	return text[0] != '\0' ? pstrdup(text) : NULL;
+}
+
+/* An error of the worker's that is not raised; NULL if there was none. */
+static ErrorData *
+copy_error(const SpotifyDurableError *error)
+{
+	ErrorData *copy;
+
+	if (error->sqlstate == 0)
+		return NULL;
+	copy = palloc0(sizeof(ErrorData));
+	copy->sqlerrcode = error->sqlstate;
+	copy->message = pstrdup(error->message);
+	copy->detail = copy_result(error->detail);
+	copy->hint = copy_result(error->hint);
+	return copy;
+}
+
+SpotifyAuthorized
+spotify_durable_authorize(const char *account, const char *code,
+						  const char *code_verifier)
+{
+	SpotifyAuthorized result;
+	dsm_segment *segment = create_message(SPOTIFY_DURABLE_AUTHORIZE, account);
+	SpotifyDurableMessage *message = dsm_segment_address(segment);
+
+	strlcpy(message->code, code, sizeof(message->code));
+	strlcpy(message->code_verifier, code_verifier,
+			sizeof(message->code_verifier));
+	spotify_lock_wait(account, SPOTIFY_LOCK_TOKEN_QUEUE);
+	run_worker(segment, &PATIENT);
+	spotify_lock_release(account, SPOTIFY_LOCK_TOKEN_QUEUE);
+
+	result.user_id = copy_result(message->spotify_user_id);
+	result.problem = copy_error(&message->user_problem);
+	result.scope = copy_result(message->scope);
+	explicit_bzero(message, sizeof(*message));
+	dsm_detach(segment);
+	return result;
+}
+
 static void
 copy_check(SpotifyDurableCheck *target, const SpotifyQualityCheck *check)
 {

@@ -40,6 +40,22 @@ extern SpotifyAccessToken spotify_durable_token(const char *account,
 												const char *refused,
 												SpotifyTraffic *traffic);
 
+/* What came of an authorization, in the memory context that was current. */
+typedef struct SpotifyAuthorized
+{
+	const char *user_id; /* at Spotify; NULL: could not be found out */
+	ErrorData *problem;	 /* why not; NULL if there is none */
+	const char *scope;	 /* that was granted, space separated; NULL: not told */
+} SpotifyAuthorized;
+
+/*
+ * Exchanges the code of an authorization, and stores what it gives and whose it
+ * is.  Raises an error, before anything is sent, if that could not be stored.
+ */
+extern SpotifyAuthorized spotify_durable_authorize(const char *account,
+												   const char *code,
+												   const char *code_verifier);
+
 /*
  * Writes the row of a run with its checks, and no request before retry_after for all accounts
  * of the account's client id; 0 leaves that as it is, a NULL record writes no

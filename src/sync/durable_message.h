@@ -19,7 +19,8 @@
 typedef enum SpotifyDurableTask
 {
 	SPOTIFY_DURABLE_TOKEN,
-	SPOTIFY_DURABLE_RECORD
+	SPOTIFY_DURABLE_RECORD,
+	SPOTIFY_DURABLE_AUTHORIZE
 } SpotifyDurableTask;
 
 /* The strings of a quality check. */
@@ -50,6 +51,8 @@ typedef struct SpotifyDurableMessage
 	SpotifyTokenNeed need;
 	TimestampTz called_at; /* before the caller queued up */
 	char refused[SPOTIFY_MAX_TOKEN_LENGTH + 1];
+	char code[SPOTIFY_MAX_TOKEN_LENGTH + 1];
+	char code_verifier[129]; /* RFC 7636 allows 128 characters */
 	bool has_record;
 	SpotifyRunRecord record; /* its strings are those below */
 	char collection[64];
@@ -66,6 +69,10 @@ typedef struct SpotifyDurableMessage
 	SpotifyDurableError error;
 	char token[SPOTIFY_MAX_TOKEN_LENGTH + 1];
 	TimestampTz expires_at;
+	char spotify_user_id
+		[2048]; /* empty: could not be found out; why is the next */
+	SpotifyDurableError user_problem;
+	char scope[2048]; /* empty: not told */
 	SpotifyTraffic traffic;
 } SpotifyDurableMessage;
 

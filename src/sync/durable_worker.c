@@ -21,6 +21,7 @@
 #include "utils/snapmgr.h"
 
 #include "store/accounts.h"
+#include "sync/authorization.h"
 #include "sync/durable_message.h"
 #include "sync/token_keeper.h"
 
@@ -122,6 +123,33 @@ do_record_task(SpotifyDurableMessage *message)
 }
 
 static void
+copy_error(SpotifyDurableError *copy, const ErrorData *error)
+{
+	copy->sqlstate = error->sqlerrcode;
+	spotify_durable_copy_text(copy->message, error->message,
+							  sizeof(copy->message));
+	spotify_durable_copy_text(copy->detail, error->detail,
+							  sizeof(copy->detail));
+	spotify_durable_copy_text(copy->hint, error->hint, sizeof(copy->hint));
+}
+
+static void
+do_authorize_task(SpotifyDurableMessage *message)
+{
+	SpotifyAuthorized authorized = { 0 };
+
+	spotify_authorization_finish(message->account, message->code,
+								 message->code_verifier, &message->traffic,
+								 &authorized);
+	spotify_durable_copy_text(message->spotify_user_id, authorized.user_id,
+							  sizeof(message->spotify_user_id));
+	spotify_durable_copy_text(message->scope, authorized.scope,
+							  sizeof(message->scope));
+	if (authorized.problem != NULL)
+		copy_error(&message->user_problem, authorized.problem);
+}
+
+static void
 do_task(SpotifyDurableMessage *message)
 {
 	switch (message->task)
@@ -131,6 +159,9 @@ do_task(SpotifyDurableMessage *message)
 			break;
 		case SPOTIFY_DURABLE_RECORD:
 			do_record_task(message);
+			break;
+		case SPOTIFY_DURABLE_AUTHORIZE:
+			do_authorize_task(message);
 			break;
 	}
 }
@@ -144,13 +175,7 @@ keep_error(SpotifyDurableMessage *message, MemoryContext context)
 	MemoryContextSwitchTo(context);
 	error = CopyErrorData();
 	FlushErrorState();
-	message->error.sqlstate = error->sqlerrcode;
-	spotify_durable_copy_text(message->error.message, error->message,
-							  sizeof(message->error.message));
-	spotify_durable_copy_text(message->error.detail, error->detail,
-							  sizeof(message->error.detail));
-	spotify_durable_copy_text(message->error.hint, error->hint,
-							  sizeof(message->error.hint));
+	copy_error(&message->error, error);
 	AbortCurrentTransaction();
 }
 

@@ -75,8 +75,8 @@ end_transaction(TokenKeeper *keeper)
 	CurrentResourceOwner = keeper->owner;
 }
 
-static void
-report_not_visible(const char *account)
+void
+spotify_token_keeper_report_not_visible(const char *account)
 {
 	ereport(
 		ERROR,
@@ -161,7 +161,7 @@ read_account(TokenKeeper *keeper)
 	spotify_accounts_lock(keeper->name);
 	keeper->account = spotify_accounts_find(keeper->name);
 	if (keeper->account == NULL)
-		report_not_visible(keeper->name);
+		spotify_token_keeper_report_not_visible(keeper->name);
 	load_credentials(keeper);
 	spooled = spotify_spool_read(keeper->name);
 	if (spooled != NULL)

@@ -17,4 +17,7 @@ extern SpotifyAccessToken spotify_token_keeper_get(const char *account,
 												   const char *refused,
 												   SpotifyTraffic *traffic);
 
+/* Reports that a worker does not see the account yet. */
+extern void spotify_token_keeper_report_not_visible(const char *account);
+
 #endif /* SPOTIFY_TOKEN_KEEPER_H */

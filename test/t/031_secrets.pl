@@ -7,7 +7,6 @@ use strict;
 use warnings;
 
 use Digest::MD5 qw(md5_hex);
-use HTTP::Tiny;
 use JSON::PP;
 use MIME::Base64 qw(encode_base64);
 use Time::HiRes qw(sleep time);
@@ -147,14 +146,6 @@ sub wait_for_workers
 		q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type LIKE 'spotify%'})
 	  or die "a worker does not end\n";
 	return;
-}
-
-# Where the browser ends after the user has agreed.
-sub browse
-{
-	my ($url) = @_;
-	my $answer = HTTP::Tiny->new(max_redirect => 0)->get($url);
-	return $answer->{headers}{location};
 }
 
 # Successes

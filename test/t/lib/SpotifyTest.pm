@@ -20,7 +20,7 @@ our @EXPORT = qw(
   start_node create_account start_over query_row query_rows sync_liked
   sync_liked_fails liked_differences wrongly_inactive check_partial
   table_digests api_items
-  open_session ask library_state change_library fails_cleanly heals
+  open_session ask library_state change_library fails_cleanly heals browse
 );
 
 # Secrets of the mock: none may ever be seen outside spotify_private.
@@ -237,6 +237,15 @@ sub api_items
 		$mock->base_url . "/v1/me/tracks?limit=$limit&offset=$offset",
 		{ headers => { Authorization => "Bearer $token" } });
 	return @{ $json->decode($answer->{content})->{items} };
+}
+
+# Where a browser ends that opens a URL of spotify_authorize_url(), if the user
+# has agreed before or the mock's switch auto_approve is on.
+sub browse
+{
+	my ($url) = @_;
+	my $answer = HTTP::Tiny->new(max_redirect => 0)->get($url);
+	return $answer->{headers}{location};
 }
 
 # A session that lives on after an error.  Settings are SQL to run first;

@@ -57,6 +57,7 @@ OBJS = \
 	src/sync/recorded.o \
 	src/sync/run.o \
 	src/sync/saved.o \
+	src/sync/saved_checks.o \
 	src/sync/spool.o \
 	src/sync/stored_list.o \
 	src/sync/steps.o \

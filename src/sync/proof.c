@@ -222,26 +222,19 @@ handle_answer(Prover *prover, const SpotifyExchange *exchange)
 }
 
 static void
-check_removal_guard(const Prover *prover)
+check_removal_guard(Prover *prover)
 {
-	int removed = prover->proof->removed_count;
-	const SpotifySavedPlan *plan = prover->plan;
+	if (!prover->allow_mass_removal &&
+		spotify_saved_plan_exceeds(prover->plan, prover->proof->removed_count,
+								   spotify_setting_max_removal_percent))
+		prover->proof->exceeds_guard = true;
+}
 
-	if (prover->allow_mass_removal ||
-		!spotify_saved_plan_exceeds(plan, removed,
-									spotify_setting_max_removal_percent))
-		return;
-	ereport(
-		ERROR,
-		(errcode(ERRCODE_DATA_EXCEPTION),
-		 errmsg(
-			 "the run would deactivate more than %d percent of the active rows",
-			 spotify_setting_max_removal_percent),
-		 errdetail(
-			 "Of %d active rows, %d are missing at Spotify; %d of them are proven to be gone so far.",
-			 plan->active_count, plan->missing_count, removed),
-		 errhint(
-			 "Nothing was changed. If it is right, call the function with allow_mass_removal => true, or raise \"spotify_etl.max_removal_percent\".")));
+/* Whether nothing more that Spotify answers can change what becomes of it. */
+static bool
+is_settled(const Prover *prover)
+{
+	return prover->proof->wants_whole_list || prover->proof->exceeds_guard;
 }
 
 /* Of an earlier attempt only stays that Spotify does not answer. */
@@ -276,7 +269,7 @@ spotify_proof_find(SpotifyProof *proof, const SpotifySavedPlan *plan,
 		if (proof->is_refused || proof->is_cut)
 			settle_rest(&prover);
 		check_removal_guard(&prover);
-		while (!proof->wants_whole_list &&
+		while (!is_settled(&prover) &&
 			   prover.under_way < spotify_setting_max_concurrency &&
 			   ask_about_next(&prover))
 			continue;

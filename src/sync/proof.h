@@ -26,6 +26,7 @@ typedef struct SpotifyProof
 	int unproven_count;		/* those that may be gone, and stay active */
 	bool is_refused;		/* Spotify does not answer this question */
 	bool is_cut;			/* by a rate limit */
+	bool exceeds_guard;		/* more are proven than the guard lets through */
 	bool wants_whole_list;	/* the delta does not hold, or is not enough */
 } SpotifyProof;
 

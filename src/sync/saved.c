@@ -3,8 +3,8 @@
  *		Reconciling a saved list at Spotify with its table.
  *
  * The phases of a run: login; read the list, or as much of it as shows what
- * changed; plan the changes of what is stored; prove removals; write.  Nothing is written and no table is locked
- * while the run waits for Spotify, except for new tokens.
+ * changed; plan the changes of what is stored; prove removals; check; write.
+ * Nothing is written while the run waits for Spotify, except for new tokens.
  */
 #include "postgres.h"
 
@@ -21,6 +21,7 @@
 #include "sync/proof.h"
 #include "sync/recorded.h"
 #include "sync/saved.h"
+#include "sync/saved_checks.h"
 
 /* Why a run is partial, for its row. */
 #define LIST_MOVED                                                             \
@@ -226,6 +227,8 @@ find_changes(SavedSync *sync)
 		spotify_proof_find(&sync->proof, &sync->plan, find_basis(reading),
 						   reading->unidentified, sync->client,
 						   sync->options.allow_mass_removal);
+		if (sync->proof.exceeds_guard)
+			return;
 		if (sync->proof.wants_whole_list)
 			spotify_list_read_whole(sync->reader);
 		else if (!reading->is_delta || !reading->delta.has_losses ||
@@ -259,6 +262,7 @@ run_phases(void *arg, MemoryContext result_context)
 	sync->reading = spotify_list_read(sync->reader);
 	if (!sync->reading->is_unchanged)
 		find_changes(sync);
+	spotify_saved_check(&sync->run, sync->reading, &sync->plan, &sync->proof);
 	record->mode = sync->reading->is_delta ? "delta" : "full";
 	if (sync->reading->is_cut || sync->proof.is_cut)
 		spotify_durable_record(record->account, NULL,

@@ -120,6 +120,35 @@ id_of(const SpotifySavedTrack *saved)
 	return saved->is_identified ? saved->track.id : NULL;
 }
 
+/* Whether the page says of the same item that it was saved at another time. */
+static bool
+is_contradicted(const SpotifySavedPage *page, int entry)
+{
+	const SpotifySavedTrack *saved = &page->entries[entry];
+
+	for (int i = 0; i < entry; i++)
+	{
+		const SpotifySavedTrack *other = &page->entries[i];
+
+		if (other->is_identified &&
+			strcmp(other->track.id, saved->track.id) == 0 &&
+			!spotify_timestamp_equals(other->added_at, saved->added_at))
+			return true;
+	}
+	return false;
+}
+
+static void
+count_entry(SpotifyScan *scan, const SpotifySavedPage *page, int entry)
+{
+	if (!page->entries[entry].is_identified)
+		return;
+	if (page->entries[entry].added_at.is_known)
+		scan->dated++;
+	if (is_contradicted(page, entry))
+		scan->contradictory++;
+}
+
 bool
 spotify_scan_add_page(SpotifyScan *scan, const SpotifySavedPage *page,
 					  int offset)
@@ -131,6 +160,7 @@ spotify_scan_add_page(SpotifyScan *scan, const SpotifySavedPage *page,
 	{
 		const SpotifySavedTrack *saved = &page->entries[i];
 
+		count_entry(scan, page, i);
 		if (!put_entry(scan, offset + i, id_of(saved), saved->added_at))
 			return false;
 	}

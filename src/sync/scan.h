@@ -25,6 +25,8 @@ typedef struct SpotifyScan
 	int received;			   /* entries, those without identity included */
 	int unidentified;		   /* entries without identity */
 	int distinct;			   /* ids */
+	int dated;				   /* entries with identity that have a date */
+	int contradictory;		   /* entries whose page has another date too */
 	SpotifyListEntry *entries; /* malloc'd, by position */
 	int count;				   /* up to the last position received */
 	int capacity;

@@ -1,0 +1,67 @@
+/*
+ * saved_checks.c
+ *		The quality checks of a run over a saved list.
+ */
+#include "postgres.h"
+
+#include "settings.h"
+#include "spotify/endpoint.h"
+#include "sync/checks.h"
+#include "sync/saved_checks.h"
+
+/* So many entries without a date are no coincidence any more. */
+#define MANY_ENTRIES SPOTIFY_PAGE_SIZE
+
+/*
+ * Spotify may leave a field out now and then; a list in which no entry has a
+ * date is not what the API promises, and its order says nothing.
+ */
+static int
+count_undated(const SpotifyScan *scan)
+{
+	int identified = scan->received - scan->unidentified;
+
+	return scan->dated == 0 && identified >= MANY_ENTRIES ? identified : 0;
+}
+
+static void
+report_guard(const SpotifySavedPlan *plan, const SpotifyProof *proof)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_DATA_EXCEPTION),
+		 errmsg(
+			 "the run would deactivate more than %d percent of the active rows",
+			 spotify_setting_max_removal_percent),
+		 errdetail(
+			 "Of %d active rows, %d are missing at Spotify; %d of them are proven to be gone so far.",
+			 plan->active_count, plan->missing_count, proof->removed_count),
+		 errhint(
+			 "Nothing was changed. If it is right, call the function with allow_mass_removal => true, or raise \"spotify_etl.max_removal_percent\".")));
+}
+
+void
+spotify_saved_check(SpotifyRun *run, const SpotifyListReading *reading,
+					const SpotifySavedPlan *plan, const SpotifyProof *proof)
+{
+	const SpotifyScan *scan = &reading->scan;
+
+	spotify_checks_add(
+		run, SPOTIFY_CHECK_COMPLETE, reading->is_complete ? 0 : 1,
+		psprintf(
+			"%d of %d entries were received, and they do not add up to the list.",
+			scan->received, scan->total));
+	spotify_checks_add(
+		run, SPOTIFY_CHECK_UNIQUE_KEY, scan->contradictory,
+		"A page says of the same track that it was liked at different times.");
+	spotify_checks_add(run, SPOTIFY_CHECK_NO_NULLS, count_undated(scan),
+					   "No entry says when it was liked.");
+	spotify_checks_add(
+		run, SPOTIFY_CHECK_REMOVAL_GUARD,
+		proof->exceeds_guard ? proof->removed_count : 0,
+		psprintf("Of %d active rows, at least %d would become inactive.",
+				 plan->active_count, proof->removed_count));
+	if (proof->exceeds_guard)
+		report_guard(plan, proof);
+	spotify_checks_enforce(run);
+}

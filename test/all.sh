@@ -17,6 +17,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 if [ -z "${WORKPLACE:-}" ]; then
     install_build_packages
     install_test_packages
+    case "$*" in
+        '' | *browser*) install_browser_packages ;;
+    esac
     enter_workplace test/all.sh "$@"
     exit
 fi

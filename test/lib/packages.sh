@@ -84,6 +84,14 @@ install_build_packages() {
         libcurl4-openssl-dev libjson-c-dev python3 curl ca-certificates
 }
 
+# What the walk through the login needs: a browser.  Ubuntu has it as a snap
+# only; then the test says that it was skipped.
+install_browser_packages() {
+    if [ -n "$(apt-cache search --names-only '^chromium-driver$' 2>/dev/null)" ]; then
+        install_packages chromium chromium-driver
+    fi
+}
+
 # What the tests need beside that.
 install_test_packages() {
     install_packages perl libipc-run-perl openssl clang-format cppcheck shellcheck nghttp2-proxy

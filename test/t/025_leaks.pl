@@ -168,6 +168,10 @@ is(attempt(100), 'succeeded: 100', '100 successes in subtransactions');
 nothing_leaks($before, '100 successes in subtransactions');
 for (1 .. 20) { ask($session, 'SELECT status FROM spotify_sync_liked()'); }
 nothing_leaks($before, '20 successes in transactions');
+is(ask($session, <<'SQL')->{text}, '', '100 calls of a procedure that commits');
+DO $$ BEGIN FOR i IN 1 .. 100 LOOP CALL spotify_sync_all(); END LOOP; END $$
+SQL
+nothing_leaks($before, '100 calls of a procedure that commits');
 
 # 2. Failures of every kind.
 for my $kind (@kinds)
@@ -191,6 +195,10 @@ for my $i (0 .. $#kinds)
 	$failures += $calls;
 }
 nothing_leaks($before, "$failures failures");
+prepare('', { status => 403 });
+is(scalar(grep { ask($session, 'CALL spotify_sync_all()')->{code} eq '28000' } 1 .. 30),
+	30, '30 failures of a procedure that commits');
+nothing_leaks($before, '30 failures of a procedure that commits');
 
 # 3. Cancelled in the middle, again and again.
 prepare("SET statement_timeout = '15ms'", { silent => 'body' });

@@ -12,6 +12,7 @@ use Socket qw(SOCK_STREAM inet_aton pack_sockaddr_in);
 use Test::More;
 
 use SpotifyMock;
+use SpotifyPlays;
 use SpotifyTest;
 
 my $WARM_UP = 5;           # calls of each kind before anything is measured
@@ -46,6 +47,7 @@ BEGIN
 				WHEN 'perform' THEN PERFORM spotify_sync_liked();
 				WHEN 'assign' THEN run := spotify_sync_liked();
 				WHEN 'execute' THEN EXECUTE 'SELECT * FROM spotify_sync_liked()' INTO run;
+				WHEN 'plays' THEN PERFORM spotify_sync_recently_played();
 			END CASE;
 		EXCEPTION WHEN OTHERS THEN
 			outcome := SQLSTATE;
@@ -259,6 +261,23 @@ is(ask($session, 'FETCH c')->{code}, '08P01', 'a call in a cursor fails');
 ask($session, 'ROLLBACK');
 is(descriptors(), $before->{descriptors}, 'nested blocks and cursors: as many descriptors');
 is(ask($session, 'SELECT 1')->{output}, 1, 'the session goes on');
+
+# 7. Plays: successes, refused bodies, and checks that fail.
+play($mock, time - 3600 + $_, index => $_) for 1 .. 60;
+for my $case (
+	[ 'plays', undef, 'succeeded' ],
+	[ 'plays that are refused', { remove => ['items'] }, '08P01' ],
+	[ 'plays that end in the middle', { close => 'body' }, '08006' ],
+	[ 'plays that fail a check', { remove => ['items.7.played_at'] }, '22000' ])
+{
+	my ($name, $action, $outcome) = @$case;
+	prepare('');
+	$mock->fault({ match => { path => '/recently-played$' }, action => $action }) if $action;
+	is(attempt($WARM_UP, 'plays'), "$outcome: $WARM_UP", "warming up: $name");
+	my $start = measure();
+	is(attempt($CALLS, 'plays'), "$outcome: $CALLS", "$CALLS calls: $name");
+	nothing_leaks($start, "$CALLS calls: $name");
+}
 
 $session->quit;
 $node->stop;

@@ -153,6 +153,7 @@ sub wait_for_workers
 is_clean(renew()->{text}, 'spotify_set_account');
 shows_nothing('a first sync', undef);
 shows_nothing('a second one', undef);
+shows_nothing('a sync of plays', undef, 'SELECT spotify_sync_recently_played()');
 shows_nothing('a new token', undef, 'SELECT spotify_refresh_token()');
 renew({ rotate => $JSON::PP::true });
 shows_nothing('a sync whose refresh token rotates', undef);
@@ -227,6 +228,19 @@ for my $case (
 	$mock->fault({ match => $PAGE_URL, action => $action });
 	shows_nothing($name, $code);
 }
+# Plays that are refused, and plays that fail a check and are recorded.
+for my $case (
+	[ 'plays that are refused', '28000', { status => 403 } ],
+	[ 'plays that are no JSON', '08P01', { trailing => ']' } ],
+	[ 'plays that fail a check', '22000',
+		{ set => { items => [ { track => { id => 'x' }, played_at => $token } ] } } ])
+{
+	my ($name, $code, $action) = @$case;
+	renew();
+	$mock->fault({ match => { path => '/recently-played$' }, action => $action });
+	shows_nothing($name, $code, 'SELECT spotify_sync_recently_played()');
+}
+is_clean($node->safe_psql('postgres', 'SELECT c FROM spotify.quality_checks AS c'), 'quality_checks');
 renew();
 ask($session, q{SET spotify_etl.connect_timeout = '200ms'});
 for my $case (
@@ -365,6 +379,10 @@ shows_nothing('auto_explain: spotify_set_account',
 shows_nothing('auto_explain: spotify_refresh_token', undef, 'SELECT spotify_refresh_token()');
 like(shows_nothing('auto_explain: spotify_sync_liked', undef),
 	qr/plan:\n.*spotify\.liked_tracks/s, 'auto_explain: there are plans in the log');
+like(
+	shows_nothing('auto_explain: spotify_sync_recently_played',
+		undef, 'SELECT spotify_sync_recently_played()'),
+	qr/plan:\n.*spotify\.plays/s, 'auto_explain: there are plans of plays in the log');
 
 $session->quit;
 $node->stop;

@@ -11,9 +11,11 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 use SpotifyMock;
+use SpotifyPlays;
 use SpotifyTest;
 
 my $SYNC = 'SELECT status FROM public.spotify_sync_liked()';
+my $SYNC_PLAYS = q{SELECT status FROM public.spotify_sync_recently_played(period => '1 day')};
 
 my $mock = SpotifyMock->start('--library', 60);
 my $node = start_node($mock, name => 'privileges', allows_streaming => 1);
@@ -103,7 +105,9 @@ sub library
 		        UNION ALL SELECT format('%s %s %s %s', account, track_id, added_at, is_active)
 		                    FROM spotify.liked_tracks
 		        UNION ALL SELECT format('%s %s %s', account, track_id, event)
-		                    FROM spotify.liked_events) AS lines (line)
+		                    FROM spotify.liked_events
+		        UNION ALL SELECT format('%s %s %s', account, track_id, context_uri)
+		                    FROM spotify.plays) AS lines (line)
 		SQL
 }
 
@@ -120,6 +124,9 @@ sub live
 	syncs($session, "$name: with changes");
 	$mock->post('like', { ids => [ $gone->[0] ] });
 	syncs($session, "$name: with one that is back");
+	$mock->post('clear_plays');
+	play($mock, time - 600 + 60 * $_, index => 80 + $_, context => 'album') for 1 .. 3;
+	syncs($session, "$name: plays", $SYNC_PLAYS);
 	return library();
 }
 
@@ -129,11 +136,13 @@ value($admin, <<~'SQL');
 	CREATE ROLE syncer LOGIN;
 	CREATE ROLE stranger LOGIN;
 	GRANT EXECUTE ON FUNCTION spotify_sync_liked(text, boolean, boolean) TO syncer;
+	GRANT EXECUTE ON FUNCTION spotify_sync_recently_played(text, interval) TO syncer;
 	GRANT SELECT ON ALL TABLES IN SCHEMA spotify TO syncer
 	SQL
 my $syncer = open_session($node, undef, user => 'syncer');
 my $stranger = open_session($node, undef, user => 'stranger');
 
+syncs($syncer, 'a role with EXECUTE may sync plays', $SYNC_PLAYS);
 syncs($syncer, 'a role with EXECUTE may sync');
 is($mock->count->{total} > 0, 1, 'it asked Spotify');
 is_deeply([ liked_differences($node, $mock) ], [], 'the table is true');
@@ -186,7 +195,7 @@ for my $sql (
 	'CREATE TABLE spotify.mine ()',
 	'CREATE TABLE spotify_private.mine ()',
 	'DROP EXTENSION spotify_etl',
-	map { $CALLS{$_} } grep { $_ ne 'spotify_sync_liked' } sort keys %CALLS)
+	map { $CALLS{$_} } grep { !/^spotify_sync_/ } sort keys %CALLS)
 {
 	refused($syncer, '42501', "not for a role that may sync: $sql", $sql);
 }
@@ -304,7 +313,7 @@ for my $case ([ 'a superuser', $admin ], [ 'a role that may sync', $syncer ])
 	value($session, $_) for (
 		'SET search_path = hostile, public, pg_catalog',
 		map { "CREATE TEMP TABLE $_ (account pg_catalog.text)" }
-		  qw(accounts credentials liked_tracks liked_events sync_runs artists albums tracks text));
+		  qw(accounts credentials liked_tracks liked_events plays sync_runs artists albums tracks text));
 	is(live($session, "hostile names, $who"), $expected, "hostile names, $who: the same");
 	for my $table (qw(accounts liked_tracks credentials))
 	{

@@ -9,6 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 use SpotifyMock;
+use SpotifyPlays;
 use SpotifyTest;
 
 my $ACCOUNT = q{'mock-client', 'mock-secret', 'mock-refresh-token'};
@@ -49,8 +50,8 @@ sub error_code
 	return $stderr =~ /ERROR:\s+(\w{5})/ ? $1 : $stderr;
 }
 
-# Data of every kind: likes that came, went and came back, of two accounts, and
-# rows in the tables that syncs do not fill yet.
+# Data of every kind: likes that came, went and came back, of two accounts, plays
+# with a gap, and rows in the tables that these syncs do not fill.
 create_account($node);
 sync_liked($node);
 my $gone = $mock->post('unlike', { positions => [ 5, 50, 100 ] })->{ids};
@@ -59,6 +60,10 @@ $mock->post('insert', { position => 3, kind => 'local' });
 sync_liked($node);
 $mock->post('like', { ids => [ $gone->[0] ] });
 sync_liked($node);
+play($mock, time - 7200, index => 3, context => 'album');
+sync_plays($node);
+play($mock, time - 3600 + $_, index => $_) for 1 .. 51;
+sync_plays($node);
 $mock->post('user', { id => 'other-user', size => 10 });
 $mock->post('refresh_token', { refresh_token => 'other-token', user => 'other-user' });
 value('postgres', <<~'SQL');
@@ -71,11 +76,8 @@ value('postgres', <<~'SQL');
 	INSERT INTO spotify.plays (account, played_at, track_id, context_type, run_id)
 	SELECT account, added_at, track_id, 'album', 1
 	  FROM spotify.liked_tracks;
-	INSERT INTO spotify.play_gaps (account, gap_start, gap_end, run_id)
-	SELECT account, started_at - interval '1 day', started_at, run_id
-	  FROM spotify.sync_runs;
 	INSERT INTO spotify.quality_checks (run_id, check_name, passed, failing, detail)
-	SELECT run_id, 'unique_key', false, 1, E'a line\nand another'
+	SELECT run_id, E'a\tcheck', false, 1, E'a line\nand another'
 	  FROM spotify.sync_runs;
 	INSERT INTO spotify.scan_progress (account, collection, total, item_ids, added_at)
 	SELECT account, 'liked', 1000, ARRAY['a"', NULL], ARRAY[now(), NULL]
@@ -85,6 +87,7 @@ value('postgres', <<~'SQL');
 	SELECT account, 7, NULL FROM spotify.accounts WHERE account <> 'default';
 	CREATE ROLE syncer;
 	GRANT EXECUTE ON FUNCTION spotify_sync_liked(text, boolean, boolean) TO syncer;
+	GRANT EXECUTE ON FUNCTION spotify_sync_recently_played(text, interval) TO syncer;
 	GRANT SELECT ON ALL TABLES IN SCHEMA spotify TO syncer
 	SQL
 my $before = contents('postgres');
@@ -157,8 +160,9 @@ for my $name (qw(plain custom directory data_only))
 	is(value($name, 'SELECT count(*) FROM spotify_private.credentials'),
 		0, "$name: no secret did");
 	next if $name eq 'data_only';
-	is( value($name, <<~'SQL'), 't|t|f|f', "$name: so did the grants, and no other");
+	is( value($name, <<~'SQL'), 't|t|t|f|f', "$name: so did the grants, and no other");
 		SELECT has_function_privilege('syncer', 'spotify_sync_liked(text,boolean,boolean)', 'EXECUTE'),
+		       has_function_privilege('syncer', 'spotify_sync_recently_played(text,interval)', 'EXECUTE'),
 		       has_table_privilege('syncer', 'spotify.liked_songs', 'SELECT'),
 		       has_function_privilege('syncer', 'spotify_refresh_token(text)', 'EXECUTE'),
 		       has_table_privilege('syncer', 'spotify_private.credentials', 'SELECT')
@@ -195,6 +199,8 @@ for my $name (qw(plain custom directory data_only))
 	is_deeply(table_digests($node, $name), $digests, "$name: nothing but the run is written");
 	is(value($name, 'SELECT a::text FROM spotify.accounts AS a ORDER BY account'),
 		$accounts, "$name: the accounts are not");
+	is(value($name, q{SELECT inserted FROM spotify_sync_recently_played('default')}),
+		0, "$name: no play is new");
 }
 
 # What changed meanwhile is found out, as if nothing had happened.

@@ -207,8 +207,8 @@ sub check_partial
 
 # For each table one text, which changes when any row is written or locked:
 # the place, the writer and the locker of each row.  Without the log of runs and
-# their checks, which each run writes, and the account and its secrets, which each run locks
-# to see that it could write them.
+# their checks, which each run writes, and the account and its secrets, which
+# each run locks to see that it could write them.
 sub table_digests
 {
 	my ($node, $database) = @_;

@@ -64,12 +64,21 @@ static const char SET_NEEDS_AUTHORIZATION[] =
 	" WHERE account = $1\n"
 	"   AND NOT needs_authorization";
 
+/* In order, for two accounts of a client id may meet their limit at once. */
 static const char SET_RETRY_AFTER[] =
-	"UPDATE spotify.accounts\n"
-	"   SET retry_after = GREATEST(retry_after, $2)\n"
-	" WHERE client_id = (SELECT client_id\n"
-	"                      FROM spotify.accounts\n"
-	"                     WHERE account = $1)";
+	"WITH limited AS (\n"
+	"    SELECT account\n"
+	"      FROM spotify.accounts\n"
+	"     WHERE client_id = (SELECT client_id\n"
+	"                          FROM spotify.accounts\n"
+	"                         WHERE account = $1)\n"
+	"     ORDER BY account\n"
+	"       FOR NO KEY UPDATE\n"
+	")\n"
+	"UPDATE spotify.accounts AS stored\n"
+	"   SET retry_after = GREATEST(stored.retry_after, $2)\n"
+	"  FROM limited\n"
+	" WHERE limited.account = stored.account";
 
 /* In this order, because of the foreign keys; quality checks go with runs. */
 static const char *const FORGET[] = {

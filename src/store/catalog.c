@@ -109,17 +109,25 @@ static const char WRITE_TRACKS[] =
 
 /*
  * $1 are the albums whose artists were told, $2 to $4 those artists: what
- * else is stored for such an album is gone.
+ * else is stored for such an album is gone.  Who waits for rows only while it
+ * inserts them in order can be in no deadlock; so what another run has locked
+ * is not deleted, but left to that or a later one.
  */
 static const char WRITE_ALBUM_ARTISTS[] =
 	"WITH gone AS (\n"
-	"    DELETE FROM spotify.album_artists AS stored\n"
-	"     USING unnest($1) AS told (album_id)\n"
-	"     WHERE stored.album_id = told.album_id\n"
-	"       AND NOT EXISTS\n"
+	"    SELECT stored.album_id, stored.position\n"
+	"      FROM spotify.album_artists AS stored\n"
+	"           JOIN unnest($1) AS told (album_id) USING (album_id)\n"
+	"     WHERE NOT EXISTS\n"
 	"           (SELECT FROM unnest($2, $3) AS received (album_id, position)\n"
 	"             WHERE received.album_id = stored.album_id\n"
 	"               AND received.position = stored.position)\n"
+	"       FOR UPDATE OF stored SKIP LOCKED\n"
+	"), deleted AS (\n"
+	"    DELETE FROM spotify.album_artists AS stored\n"
+	"     USING gone\n"
+	"     WHERE gone.album_id = stored.album_id\n"
+	"       AND gone.position = stored.position\n"
 	")\n"
 	"INSERT INTO spotify.album_artists (album_id, position, artist_id)\n"
 	"SELECT album_id, position, received.artist_id\n"
@@ -134,13 +142,19 @@ static const char WRITE_ALBUM_ARTISTS[] =
 /* The same for tracks. */
 static const char WRITE_TRACK_ARTISTS[] =
 	"WITH gone AS (\n"
-	"    DELETE FROM spotify.track_artists AS stored\n"
-	"     USING unnest($1) AS told (track_id)\n"
-	"     WHERE stored.track_id = told.track_id\n"
-	"       AND NOT EXISTS\n"
+	"    SELECT stored.track_id, stored.position\n"
+	"      FROM spotify.track_artists AS stored\n"
+	"           JOIN unnest($1) AS told (track_id) USING (track_id)\n"
+	"     WHERE NOT EXISTS\n"
 	"           (SELECT FROM unnest($2, $3) AS received (track_id, position)\n"
 	"             WHERE received.track_id = stored.track_id\n"
 	"               AND received.position = stored.position)\n"
+	"       FOR UPDATE OF stored SKIP LOCKED\n"
+	"), deleted AS (\n"
+	"    DELETE FROM spotify.track_artists AS stored\n"
+	"     USING gone\n"
+	"     WHERE gone.track_id = stored.track_id\n"
+	"       AND gone.position = stored.position\n"
 	")\n"
 	"INSERT INTO spotify.track_artists (track_id, position, artist_id)\n"
 	"SELECT track_id, position, received.artist_id\n"
@@ -171,7 +185,7 @@ typedef struct Credits
 struct SpotifyCatalog
 {
 	MemoryContext context;
-	HTAB *seen_artists; /* ids that are in the batch already */
+	HTAB *seen_artists; /* what is in the batch already */
 	HTAB *seen_albums;
 	HTAB *seen_tracks;
 	SpotifyColumns *artists;
@@ -182,6 +196,13 @@ struct SpotifyCatalog
 };
 
 /* Ids vary in length, so the key of the tables is a pointer to one. */
+typedef struct Seen
+{
+	const char *id;
+	int row;		  /* among the columns */
+	bool is_whole;	  /* no field is unknown */
+	bool has_credits; /* its artists were told */
+} Seen;
 
 static uint32
 hash_id(const void *key, Size key_size)
@@ -201,7 +222,7 @@ static HTAB *
 create_id_set(MemoryContext context)
 {
 	HASHCTL control = { .keysize = sizeof(char *),
-						.entrysize = sizeof(char *),
+						.entrysize = sizeof(Seen),
 						.hash = hash_id,
 						.match = compare_ids,
 						.hcxt = context };
@@ -210,16 +231,26 @@ create_id_set(MemoryContext context)
 					   HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 }
 
-/* Adds an id; false if it was there. */
-static bool
-add_to_set(SpotifyCatalog *catalog, HTAB *set, const char *id)
+/*
+ * Whether the fields of an id are still of use.  If so, what is added to the
+ * columns next is a row of its own, or completes the one that is there: some
+ * mentions of an artist or an album say less than others.
+ */
+static Seen *
+look_at(SpotifyCatalog *catalog, HTAB *set, SpotifyColumns *columns,
+		const char *id)
 {
 	bool found;
-	const char **entry = hash_search(set, &id, HASH_ENTER, &found);
+	Seen *seen = hash_search(set, &id, HASH_ENTER, &found);
 
-	if (!found)
-		*entry = MemoryContextStrdup(catalog->context, id);
-	return !found;
+	if (found && seen->is_whole)
+		return NULL;
+	if (found)
+		spotify_columns_complete(columns, seen->row);
+	else
+		*seen = (Seen){ .id = MemoryContextStrdup(catalog->context, id),
+						.row = spotify_columns_count(columns) };
+	return seen;
 }
 
 static void
@@ -263,10 +294,14 @@ spotify_catalog_release(SpotifyCatalog *catalog)
 static void
 add_artist(SpotifyCatalog *catalog, const SpotifyArtist *artist)
 {
-	if (!add_to_set(catalog, catalog->seen_artists, artist->id))
+	Seen *seen =
+		look_at(catalog, catalog->seen_artists, catalog->artists, artist->id);
+
+	if (seen == NULL)
 		return;
 	spotify_columns_text(catalog->artists, artist->id);
 	spotify_columns_text(catalog->artists, artist->name);
+	seen->is_whole = artist->name != NULL;
 }
 
 /* Artists without identity are left out, but keep their position. */
@@ -290,10 +325,23 @@ add_credits(SpotifyCatalog *catalog, Credits *credits, const char *owner_id,
 	}
 }
 
+static bool
+is_album_whole(const SpotifyAlbum *album)
+{
+	return album->name != NULL && album->album_type != NULL &&
+		   album->release_date != NULL &&
+		   album->release_date_precision != NULL &&
+		   album->total_tracks.is_known && album->image_url != NULL &&
+		   album->artists.is_known;
+}
+
 static void
 add_album(SpotifyCatalog *catalog, const SpotifyAlbum *album)
 {
-	if (!add_to_set(catalog, catalog->seen_albums, album->id))
+	Seen *seen =
+		look_at(catalog, catalog->seen_albums, catalog->albums, album->id);
+
+	if (seen == NULL)
 		return;
 	spotify_columns_text(catalog->albums, album->id);
 	spotify_columns_text(catalog->albums, album->name);
@@ -302,14 +350,22 @@ add_album(SpotifyCatalog *catalog, const SpotifyAlbum *album)
 	spotify_columns_text(catalog->albums, album->release_date_precision);
 	spotify_columns_integer(catalog->albums, album->total_tracks);
 	spotify_columns_text(catalog->albums, album->image_url);
-	add_credits(catalog, &catalog->album_credits, album->id, &album->artists);
+	seen->is_whole = is_album_whole(album);
+	if (!seen->has_credits)
+		add_credits(catalog, &catalog->album_credits, album->id,
+					&album->artists);
+	seen->has_credits |= album->artists.is_known;
 }
 
 void
 spotify_catalog_add_track(SpotifyCatalog *catalog, const SpotifyTrack *track)
 {
-	if (!add_to_set(catalog, catalog->seen_tracks, track->id))
+	Seen *seen =
+		look_at(catalog, catalog->seen_tracks, catalog->tracks, track->id);
+
+	if (seen == NULL)
 		return;
+	seen->is_whole = true; /* a track is mentioned as often as it is listed */
 	if (track->album.id != NULL)
 		add_album(catalog, &track->album);
 	spotify_columns_text(catalog->tracks, track->id);

@@ -29,6 +29,7 @@ struct SpotifyColumns
 	Column *columns;
 	int row_count; /* complete rows */
 	int capacity;  /* of each column, in rows */
+	int row;	   /* row that the next value is for */
 	int next;	   /* column that the next value is for */
 };
 
@@ -69,20 +70,42 @@ grow(SpotifyColumns *columns)
 }
 
 static void
+end_row(SpotifyColumns *columns)
+{
+	columns->next = 0;
+	if (columns->row == columns->row_count)
+		columns->row_count++;
+	columns->row = columns->row_count;
+}
+
+static void
 add_value(SpotifyColumns *columns, Oid type, Datum value, bool is_null)
 {
 	Column *column = &columns->columns[columns->next];
 
 	Assert(column->type == type);
-	if (columns->row_count == columns->capacity)
+	if (columns->row == columns->capacity)
 		grow(columns);
-	column->values[columns->row_count] = value;
-	column->nulls[columns->row_count] = is_null;
-	if (++columns->next == columns->column_count)
+	if (columns->row == columns->row_count || column->nulls[columns->row])
 	{
-		columns->next = 0;
-		columns->row_count++;
+		column->values[columns->row] = value;
+		column->nulls[columns->row] = is_null;
 	}
+	if (++columns->next == columns->column_count)
+		end_row(columns);
+}
+
+int
+spotify_columns_count(const SpotifyColumns *columns)
+{
+	return columns->row_count;
+}
+
+void
+spotify_columns_complete(SpotifyColumns *columns, int row)
+{
+	Assert(columns->next == 0 && row < columns->row_count);
+	columns->row = row;
 }
 
 void

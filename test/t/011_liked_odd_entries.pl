@@ -513,6 +513,39 @@ is($node->safe_psql('postgres', <<~SQL), 2,
 	'odd fields: artists without a name are stored');
 check_nothing_written('odd fields again', skipped => 0);
 
+# What one mention of an album or artist leaves out, another one tells.
+my $ABOUT_ALBUM = <<'SQL';
+SELECT album.name AS album, release_date, total_tracks, image_url IS NOT NULL AS has_image,
+       string_agg(position || ' ' || artist.name, ', ') AS artists
+  FROM spotify.albums AS album
+  LEFT JOIN spotify.album_artists USING (album_id)
+  LEFT JOIN spotify.artists AS artist USING (artist_id)
+ GROUP BY album_id
+SQL
+my %album = (
+	album => $model->{track}{album}{name},
+	release_date => $model->{track}{album}{release_date},
+	total_tracks => $model->{track}{album}{total_tracks},
+	has_image => $true,
+	artists => "1 $model->{track}{album}{artists}[0]{name}");
+my %first_half = map { $_ => 'absent' }
+  qw(track.album.name track.album.artists track.artists.0.name);
+my %second_half = map { $_ => 'absent' }
+  qw(track.album.release_date track.album.total_tracks track.album.images);
+for my $entries (
+	[ entry('half', %first_half), entry('other half', %second_half) ],
+	[ entry('other half', %second_half), entry('half', %first_half) ],
+	[ entry('nothing', %first_half, %second_half), entry('whole') ],
+	[ entry('whole'), entry('nothing', %first_half, %second_half) ])
+{
+	my $name = join ' and ', map { $_->{track}{id} } @$entries;
+	start_over($node, $mock);
+	insert(0, @$entries);
+	sync_liked($node);
+	is_deeply(query_row($node, $ABOUT_ALBUM), \%album, "an album told of twice, $name: all is known");
+	check_nothing_written("an album told of twice, $name");
+}
+
 # Text is repaired wherever it stands: here a, FF, \u0000, \ud800, b.
 my $mixed = { '$base64' => 'ImH/XHUwMDAwXHVkODAwYiI=' };
 start_over($node, $mock);

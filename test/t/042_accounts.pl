@@ -33,7 +33,9 @@ for my $number (1 .. $ACCOUNTS)
 	$node->safe_psql('postgres',
 		"SELECT spotify_set_account('$client', '$secret', '$token', account => 'account-$number')");
 }
-my %sessions = map { $_ => open_session($node) } @names;
+
+# None may wait for long, whatever another one has locked.
+my %sessions = map { $_ => open_session($node, "SET lock_timeout = '20s'") } @names;
 
 # Starts a sync of each of these accounts, then waits for all.  Returns the
 # seconds that took; each must succeed.
@@ -71,6 +73,14 @@ sub check_tables
 	return;
 }
 
+# A rule that makes these the artists of all but the oldest tracks and albums.
+sub artists
+{
+	my @artists = @_;
+	my %set = map { ("items.$_.track.artists" => \@artists, "items.$_.track.album.artists" => \@artists) } 0 .. 49;
+	return { match => { path => '/me/tracks$', offset => [ 0, 50, 100 ] }, action => { set => \%set } };
+}
+
 sync_all('the first time', @names);
 check_tables('the first time');
 
@@ -89,6 +99,10 @@ for my $round (1 .. $ROUNDS)
 		@new = reverse @new if $number % 2;
 		$mock->post('like', { user => $user, indexes => \@new });
 	}
+
+	# Many have a second artist in every other round.
+	$mock->no_faults;
+	$mock->fault(artists(map { { id => "artist-$_", name => "Artist $_" } } 1 .. 1 + $round % 2));
 	sync_all("round $round", @names);
 	check_tables("round $round");
 }
@@ -98,6 +112,26 @@ is( $node->safe_psql('postgres',
 is( $node->safe_psql('postgres', 'SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()'),
 	0, 'there was no deadlock');
 unlike(slurp_file($node->logfile), qr/deadlock detected/, 'nor does the log tell of one');
+
+$mock->no_faults;
+
+# A run deletes no row that somebody else has locked: it would have to wait.  A
+# later one does.
+my ($first, $second) = map { { id => "artist-$_", name => "Artist $_" } } 3 .. 4;
+my $SECOND = q{FROM spotify.track_artists WHERE artist_id = 'artist-4'};
+$mock->fault(artists($first, $second));
+sync_all('two artists', 'account-1');
+$mock->no_faults;
+$mock->fault(artists($first));
+my $holder = open_session($node);
+ask($holder, "BEGIN; SELECT $SECOND ORDER BY track_id LIMIT 1 FOR UPDATE");
+sync_all('an artist is gone, and the row is locked', 'account-1');
+is(ask($holder, "SELECT count(*) $SECOND")->{output}, 1, 'an artist is gone: the locked row stays');
+ask($holder, 'COMMIT');
+sync_all('the row is not locked any more', 'account-1');
+is(ask($holder, "SELECT count(*) $SECOND")->{output}, 0, 'an artist is gone: and goes later');
+$holder->quit;
+$mock->no_faults;
 
 # Nobody waits for another one's HTTP: with slow answers all together take
 # little longer than one alone.

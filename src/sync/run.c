@@ -7,9 +7,42 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
+#include "spotify/cleanup.h"
 #include "sync/durable.h"
 #include "sync/lock.h"
 #include "sync/run.h"
+
+/* The innermost run of this session, which triggers may have nested. */
+static SpotifyRun *innermost = NULL;
+
+/* Reset callback of the memory context that a run lives in. */
+static void
+end_run(void *arg)
+{
+	SpotifyRun **link = &innermost;
+
+	while (*link != arg)
+		link = &(*link)->outer;
+	*link = (*link)->outer;
+}
+
+static void
+check_not_nested(const char *account, const char *collection)
+{
+	for (const SpotifyRun *run = innermost; run != NULL; run = run->outer)
+	{
+		if (strcmp(run->record.account, account) == 0 &&
+			strcmp(run->record.collection, collection) == 0)
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("a sync of account \"%s\" cannot call itself", account),
+				 errdetail("The run of collection \"%s\" has not ended.",
+						   collection),
+				 errhint(
+					 "Look for a trigger that calls the function on a table to which it writes.")));
+	}
+}
 
 /*
  * The lock belongs to the transaction, so that it outlasts the run until its
@@ -37,11 +70,16 @@ spotify_run_begin(SpotifyRun *run, const char *account, const char *collection,
 				  const char *mode)
 {
 	memset(run, 0, sizeof(*run));
+	check_not_nested(account, collection);
 	spotify_run_lock(account, collection);
 	run->record.account = account;
 	run->record.collection = collection;
 	run->record.mode = mode;
 	run->record.started_at = GetCurrentTimestamp();
+
+	spotify_release_later(end_run, run);
+	run->outer = innermost;
+	innermost = run;
 }
 
 static void

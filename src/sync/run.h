@@ -11,7 +11,8 @@
 typedef struct SpotifyRun
 {
 	SpotifyRunRecord record;
-	SpotifyTraffic traffic; /* goes to the record when the run finishes */
+	SpotifyTraffic traffic;	  /* goes to the record when the run finishes */
+	struct SpotifyRun *outer; /* within which this one was called */
 } SpotifyRun;
 
 /*
@@ -20,7 +21,10 @@ typedef struct SpotifyRun
  */
 extern void spotify_run_lock(const char *account, const char *collection);
 
-/* Takes the lock and begins a run. */
+/*
+ * Takes the lock and begins a run, which ends with the current memory context:
+ * a trigger that is fired until then cannot begin the same again.
+ */
 extern void spotify_run_begin(SpotifyRun *run, const char *account,
 							  const char *collection, const char *mode);
 

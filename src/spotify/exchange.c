@@ -220,6 +220,26 @@ refuse_waiting(SpotifyExchangePool *pool)
 }
 
 /*
+ * A process that is to end, but may not be interrupted yet, must not begin
+ * another attempt: it would hold up the shutdown of the server.
+ */
+static void
+give_up_waiting(SpotifyExchangePool *pool)
+{
+	while (!dlist_is_empty(&pool->waiting))
+	{
+		SpotifyExchange *exchange = dlist_container(
+			SpotifyExchange, node, dlist_pop_head_node(&pool->waiting));
+
+		exchange->answer.outcome = SPOTIFY_HTTP_UNREACHABLE;
+		strlcpy(exchange->answer.message, "the process is ending",
+				sizeof(exchange->answer.message));
+		exchange->decision.verdict = SPOTIFY_RETRY_EXHAUSTED;
+		dlist_push_tail(&pool->finished, &exchange->node);
+	}
+}
+
+/*
  * Sends what may be sent now.  Returns the time at which there will be more
  * to send, or 0 if that depends on answers alone.
  */
@@ -232,6 +252,8 @@ send_due(SpotifyExchangePool *pool)
 
 	if (pool->is_limited)
 		refuse_waiting(pool);
+	if (ProcDiePending)
+		give_up_waiting(pool);
 	dlist_foreach_modify(iter, &pool->waiting)
 	{
 		SpotifyExchange *exchange =

@@ -246,6 +246,8 @@ spotify_durable_worker_main(Datum handle)
 		CurrentResourceOwner = owner;
 		if (message->traffic.limited_until != 0)
 			keep_limit(message);
+		/* The error may be that of a request which had to be given up. */
+		CHECK_FOR_INTERRUPTS();
 	}
 	PG_END_TRY();
 	message->is_done = true;

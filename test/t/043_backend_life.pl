@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -214,6 +215,57 @@ for my $case ([ 'a page', \%TRACKS, 600 ], [ 'a token', \%TOKEN, 2 ])
 	$mock->no_faults;
 }
 heals($session, $node, $mock, 'another database');
+
+# A shutdown waits for a token request that is under way, since its answer may
+# hold the only good token; but not until it has been repeated.
+
+$mock->post('config', { rotate => JSON::PP::true, reuse_revokes_family => JSON::PP::true });
+my $PATIENT = "SET spotify_etl.max_retry_wait = '10s'";
+for my $case (
+	[ 'an answer that is late', { delay => 3 }, 2, 8 ],
+	[ 'a pause after 503', { status => 503, retry_after => 9 }, 0, 5 ])
+{
+	my ($what, $action, $shortest, $longest) = @$case;
+	my $name = "a fast shutdown during $what";
+	my $victim = open_session($node, $PATIENT);
+	value('UPDATE spotify_private.credentials SET access_token = NULL');
+	$mock->forget_log;
+	$mock->fault({ match => \%TOKEN, action => $action });
+	send_statement($victim, $SYNC);
+	ok(becomes_true(q{SELECT EXISTS (SELECT FROM pg_stat_activity
+		WHERE backend_type = 'spotify_etl worker' AND wait_event_type = 'Extension')}), "$name: it waits");
+	sleep 0.2;
+	$watcher->quit;
+	$session->quit;
+	my $start = time;
+	$node->stop('fast');
+	my $elapsed = time - $start;
+	note sprintf '%s: %.1f s', $name, $elapsed;
+	cmp_ok($elapsed, '>=', $shortest, "$name: it waits for what is under way");
+	cmp_ok($elapsed, '<', $longest, "$name: and for no more");
+	is($mock->count->{token}, 1, "$name: nothing is sent again");
+	eval { $victim->{run}->finish };
+	$mock->no_faults;
+	$node->start;
+	$session = open_session($node);
+	$watcher = open_session($node);
+	heals($session, $node, $mock, "after $name");
+}
+
+# The same for a worker that somebody terminates.
+my $victim = open_session($node, $PATIENT);
+value('UPDATE spotify_private.credentials SET access_token = NULL');
+$mock->fault({ match => \%TOKEN, action => { status => 503, retry_after => 9 } });
+send_statement($victim, $SYNC);
+ok(becomes_true(q{SELECT bool_or(pg_terminate_backend(pid)) FROM pg_stat_activity
+	WHERE backend_type = 'spotify_etl worker' AND wait_event_type = 'Extension'}),
+	'a worker is terminated in a pause');
+$victim->query('');
+like($victim->{stderr}, qr/ERROR:  57P01:/, 'a worker is terminated in a pause: the error');
+is(last_failure(), '57P01', 'a worker is terminated in a pause: the run is recorded');
+$victim->quit;
+$mock->no_faults;
+heals($session, $node, $mock, 'after a worker that was terminated');
 
 $session->quit;
 $watcher->quit;

@@ -234,6 +234,18 @@ for my $case (@accepted)
 	heals($session, $node, $mock, $name);
 }
 
+# Two lengths that contradict each other: all or nothing.
+for my $length (5, 1_000_000)
+{
+	prepare({ match => {%SECOND_PAGE}, action => { extra_headers => [ [ 'Content-Length', $length ] ] } });
+	my $answer = ask($session, 'SET spotify_etl.request_timeout = \'400ms\'; SELECT status FROM spotify_sync_liked()');
+	like($answer->{code} // $answer->{output}, qr/^(?:08006|08P01|succeeded)$/,
+		"Content-Length twice, the other one $length: all or nothing");
+	ask($session, $none);
+	$mock->no_faults;
+	heals($session, $node, $mock, "after Content-Length twice, $length");
+}
+
 # An answer whose end is that of the connection.
 for my $version ('1.0', '1.1')
 {

@@ -101,16 +101,24 @@ spotify_durable_copy_text(char *target, const char *text, size_t size)
 	target[length] = '\0';
 }
 
-/* What the worker met was most likely a lock of its own caller. */
+/*
+ * What the worker met was most likely a lock of its own caller, unless
+ * Spotify had answered by then.
+ */
 static void
 report_locked(const SpotifyDurableMessage *message)
 {
+	const char *consequence = message->traffic.requests == 0
+								  ? "nothing was sent to Spotify"
+								  : "what Spotify answered could not be stored";
+
 	ereport(
 		ERROR,
 		(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 		 errmsg("could not lock account \"%s\"", message->account),
 		 errdetail(
-			 "This transaction or another one has changed or locked it and has not ended; nothing was sent to Spotify."),
+			 "This transaction or another one has changed or locked it and has not ended; %s.",
+			 consequence),
 		 errhint("Commit or roll back that transaction first.")));
 }
 

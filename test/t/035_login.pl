@@ -49,6 +49,18 @@ sub renew
 sub open_url { return browse(value('SELECT spotify_authorize_url()')); }
 sub authorize { my ($response) = @_; return "SELECT spotify_authorize(\$r\$$response\$r\$)"; }
 
+# Starts an authorization without waiting for its end: GET /me is under way.
+sub begin
+{
+	my ($sql) = @_;
+	my $end = time + 60;
+	$mock->forget_log;
+	$session->{stderr} = '';
+	$session->query_until(qr/started/, "\\echo started\n$sql;\n");
+	sleep 0.02 until $mock->count->{me} > 0 || time > $end;
+	return;
+}
+
 # That a response is taken, with this answer and without a warning.
 sub accepted
 {
@@ -316,10 +328,8 @@ for my $case (
 		sub {
 			my ($sql) = @_;
 			my $pid = value('SELECT pg_backend_pid()');
-			$mock->fault({ match => $ME_URL, action => { delay => 2 } });
-			$session->query_until(qr/started/, "\\echo started\n$sql;\n");
-			my $end = time + 60;
-			sleep 0.02 until $mock->count->{me} > 0 || time > $end;
+			$mock->fault({ match => $ME_URL, action => { delay => 4 } });
+			begin($sql);
 			ask($other, "SELECT pg_cancel_backend($pid)");
 			is(ask($session, 'SELECT 1')->{code}, '57014', 'a cancel: the error');
 		}
@@ -349,6 +359,16 @@ refused('55P03', qr/Commit or roll back/, 'an account that somebody has locked',
 is($mock->count->{total}, 0, 'an account that somebody has locked: no request');
 ask($other, 'ROLLBACK');
 accepted('an account that nobody has locked', $address);
+
+# A lock that comes in between is waited for, since the code is spent.
+renew();
+$mock->fault({ match => $ME_URL, action => { delay => 3 } });
+begin(authorize(open_url()));
+ask($other, 'BEGIN; SELECT FROM spotify.accounts FOR UPDATE');
+sleep 6;
+ask($other, 'ROLLBACK');
+is($session->query(''), 'mockAccount1', 'a lock that comes in between: the answer is the user');
+stored($IS_AUTHORIZED, 'a lock that comes in between: the tokens are stored');
 
 renew();
 value(q{SELECT spotify_forget_account('default')});

@@ -208,7 +208,7 @@ sub delay
 
 renew();
 begin_session();
-delay('/api/token$', 'anna', 3);
+delay('/api/token$', 'anna', 6);
 begin($admin);
 wait_for_request('token', 'anna', $pid);
 is(held($pid), 'active||', 'waiting for a token: no snapshot and no transaction id');
@@ -288,7 +288,7 @@ true_tables('after a termination');
 eval { $victim->quit };
 
 renew();
-value($admin, q{SET statement_timeout = '2s'});
+value($admin, q{SET statement_timeout = '4s'});
 delay('/me/tracks$', 'ben', 600);
 refused($admin, '57014', 'statement_timeout');
 value($admin, 'RESET statement_timeout');
@@ -298,7 +298,7 @@ value($admin, 'RESET spotify_etl.request_timeout');
 # What changes meanwhile: an account is forgotten, disabled, or new
 
 renew();
-delay('/me/tracks$', 'anna', 3);
+delay('/me/tracks$', 'anna', 6);
 begin($admin);
 wait_for_request('tracks', 'anna', $pid);
 value($other, q{UPDATE spotify.accounts SET is_enabled = false WHERE account = 'ben'});

@@ -2,7 +2,7 @@
  * durable.h
  *		Work in a transaction of its own, which survives the caller's.
  *
- * A refresh token that Spotify replaced, a quota that is used up, and a run
+ * What a code or a refresh token bought, a quota that is used up, and a run
  * that failed must be kept although the caller rolls back, is cancelled or
  * is killed.  So a background worker does these: it finds out first whether
  * it will be able to write, spends the token, stores what it got, commits, and

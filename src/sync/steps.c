@@ -18,7 +18,7 @@
 
 #include "sync/steps.h"
 
-/* A procedure called in a way that lets it commit. */
+/* Whether the procedure was called in a way that does not let it commit. */
 static bool
 is_atomic(FunctionCallInfo fcinfo)
 {

@@ -94,7 +94,13 @@ install_browser_packages() {
 
 # What the tests need beside that.
 install_test_packages() {
-    install_packages perl libipc-run-perl openssl clang-format cppcheck shellcheck nghttp2-proxy
+    local cron
+    cron=postgresql-$(server_version)-cron
+    # Not every release has it for every server; its test says so then.
+    apt-cache show "$cron" >/dev/null 2>&1 || cron=
+    # shellcheck disable=SC2086
+    install_packages perl libipc-run-perl openssl clang-format cppcheck shellcheck nghttp2-proxy \
+        $cron
 }
 
 # What the benchmark needs beside those to build.

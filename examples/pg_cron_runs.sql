@@ -1,0 +1,22 @@
+-- pg_cron_runs.sql
+--   What the last runs of the jobs of pg_cron.sql did.
+--
+--   psql -d music -f pg_cron_runs.sql
+
+SELECT details.start_time::timestamp(0),
+       job.jobname,
+       details.status,
+       split_part(details.return_message, E'\n', 1) AS message,
+       run.inserted,
+       run.deactivated,
+       run.reactivated,
+       run.requests
+  FROM cron.job_run_details AS details
+       JOIN cron.job USING (jobid)
+       LEFT JOIN spotify.sync_runs AS run
+       ON run.started_at BETWEEN details.start_time AND details.end_time
+          AND (run.status = 'failed') = (details.status = 'failed')
+          AND details.command LIKE '%spotify_sync_' || run.collection || '(%'
+ WHERE job.jobname LIKE 'spotify %'
+ ORDER BY details.start_time DESC
+ LIMIT 20;

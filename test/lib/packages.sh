@@ -100,7 +100,7 @@ install_test_packages() {
     apt-cache show "$cron" >/dev/null 2>&1 || cron=
     # shellcheck disable=SC2086
     install_packages perl libipc-run-perl openssl clang-format cppcheck shellcheck nghttp2-proxy \
-        $cron
+        python3-venv $cron
 }
 
 # What the benchmark needs beside those to build.

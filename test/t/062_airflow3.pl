@@ -1,0 +1,9 @@
+# The example for Airflow in Airflow 3, with current providers: see
+# AirflowScenario.pm.
+
+use strict;
+use warnings;
+
+use AirflowScenario;
+
+check_airflow(3, [ '3.10', '3.14' ], 'sql_execute_query');

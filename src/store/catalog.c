@@ -182,15 +182,23 @@ typedef struct Credits
 	SpotifyColumns *credits; /* owner, position, artist */
 } Credits;
 
+/*
+ * A statement takes each row once.  Some mentions of an artist or an album say
+ * less than others; if the first was such a one, a better one comes again.
+ */
+typedef struct Mentions
+{
+	HTAB *seen; /* what is in the batch already */
+	SpotifyColumns *first;
+	SpotifyColumns *again;
+} Mentions;
+
 struct SpotifyCatalog
 {
 	MemoryContext context;
-	HTAB *seen_artists; /* what is in the batch already */
-	HTAB *seen_albums;
-	HTAB *seen_tracks;
-	SpotifyColumns *artists;
-	SpotifyColumns *albums;
-	SpotifyColumns *tracks;
+	Mentions artists;
+	Mentions albums;
+	Mentions tracks;
 	Credits album_credits;
 	Credits track_credits;
 };
@@ -199,8 +207,8 @@ struct SpotifyCatalog
 typedef struct Seen
 {
 	const char *id;
-	int row;		  /* among the columns */
-	bool is_whole;	  /* no field is unknown */
+	int known;		  /* how many fields the first mention knew */
+	bool is_again;	  /* a better one followed */
 	bool has_credits; /* its artists were told */
 } Seen;
 
@@ -231,26 +239,36 @@ create_id_set(MemoryContext context)
 					   HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 }
 
+static void
+init_mentions(Mentions *mentions, MemoryContext context, const Oid *types,
+			  int column_count)
+{
+	mentions->seen = create_id_set(context);
+	mentions->first = spotify_columns_create(context, types, column_count);
+	mentions->again = spotify_columns_create(context, types, column_count);
+}
+
 /*
- * Whether the fields of an id are still of use.  If so, what is added to the
- * columns next is a row of its own, or completes the one that is there: some
- * mentions of an artist or an album say less than others.
+ * Where to add what a mention knows, so many fields; NULL if it is of no use.
+ * Seen is set in any case.
  */
-static Seen *
-look_at(SpotifyCatalog *catalog, HTAB *set, SpotifyColumns *columns,
-		const char *id)
+static SpotifyColumns *
+choose_columns(SpotifyCatalog *catalog, Mentions *mentions, const char *id,
+			   int known, Seen **seen)
 {
 	bool found;
-	Seen *seen = hash_search(set, &id, HASH_ENTER, &found);
 
-	if (found && seen->is_whole)
+	*seen = hash_search(mentions->seen, &id, HASH_ENTER, &found);
+	if (!found)
+	{
+		**seen = (Seen){ .id = MemoryContextStrdup(catalog->context, id),
+						 .known = known };
+		return mentions->first;
+	}
+	if ((*seen)->is_again || known <= (*seen)->known)
 		return NULL;
-	if (found)
-		spotify_columns_complete(columns, seen->row);
-	else
-		*seen = (Seen){ .id = MemoryContextStrdup(catalog->context, id),
-						.row = spotify_columns_count(columns) };
-	return seen;
+	(*seen)->is_again = true;
+	return mentions->again;
 }
 
 static void
@@ -271,15 +289,12 @@ spotify_catalog_create(void)
 		MemoryContextAllocZero(context, sizeof(SpotifyCatalog));
 
 	catalog->context = context;
-	catalog->seen_artists = create_id_set(context);
-	catalog->seen_albums = create_id_set(context);
-	catalog->seen_tracks = create_id_set(context);
-	catalog->artists =
-		spotify_columns_create(context, ARTIST_TYPES, lengthof(ARTIST_TYPES));
-	catalog->albums =
-		spotify_columns_create(context, ALBUM_TYPES, lengthof(ALBUM_TYPES));
-	catalog->tracks =
-		spotify_columns_create(context, TRACK_TYPES, lengthof(TRACK_TYPES));
+	init_mentions(&catalog->artists, context, ARTIST_TYPES,
+				  lengthof(ARTIST_TYPES));
+	init_mentions(&catalog->albums, context, ALBUM_TYPES,
+				  lengthof(ALBUM_TYPES));
+	init_mentions(&catalog->tracks, context, TRACK_TYPES,
+				  lengthof(TRACK_TYPES));
 	init_credits(&catalog->album_credits, context);
 	init_credits(&catalog->track_credits, context);
 	return catalog;
@@ -294,14 +309,14 @@ spotify_catalog_release(SpotifyCatalog *catalog)
 static void
 add_artist(SpotifyCatalog *catalog, const SpotifyArtist *artist)
 {
-	Seen *seen =
-		look_at(catalog, catalog->seen_artists, catalog->artists, artist->id);
+	Seen *seen;
+	SpotifyColumns *columns = choose_columns(
+		catalog, &catalog->artists, artist->id, artist->name != NULL, &seen);
 
-	if (seen == NULL)
+	if (columns == NULL)
 		return;
-	spotify_columns_text(catalog->artists, artist->id);
-	spotify_columns_text(catalog->artists, artist->name);
-	seen->is_whole = artist->name != NULL;
+	spotify_columns_text(columns, artist->id);
+	spotify_columns_text(columns, artist->name);
 }
 
 /* Artists without identity are left out, but keep their position. */
@@ -325,60 +340,65 @@ add_credits(SpotifyCatalog *catalog, Credits *credits, const char *owner_id,
 	}
 }
 
-static bool
-is_album_whole(const SpotifyAlbum *album)
+static int
+count_known(const SpotifyAlbum *album)
 {
-	return album->name != NULL && album->album_type != NULL &&
-		   album->release_date != NULL &&
-		   album->release_date_precision != NULL &&
-		   album->total_tracks.is_known && album->image_url != NULL &&
-		   album->artists.is_known;
+	return (album->name != NULL) + (album->album_type != NULL) +
+		   (album->release_date != NULL) +
+		   (album->release_date_precision != NULL) +
+		   album->total_tracks.is_known + (album->image_url != NULL);
+}
+
+static void
+add_album_fields(SpotifyColumns *columns, const SpotifyAlbum *album)
+{
+	spotify_columns_text(columns, album->id);
+	spotify_columns_text(columns, album->name);
+	spotify_columns_text(columns, album->album_type);
+	spotify_columns_text(columns, album->release_date);
+	spotify_columns_text(columns, album->release_date_precision);
+	spotify_columns_integer(columns, album->total_tracks);
+	spotify_columns_text(columns, album->image_url);
 }
 
 static void
 add_album(SpotifyCatalog *catalog, const SpotifyAlbum *album)
 {
-	Seen *seen =
-		look_at(catalog, catalog->seen_albums, catalog->albums, album->id);
+	Seen *seen;
+	SpotifyColumns *columns = choose_columns(
+		catalog, &catalog->albums, album->id, count_known(album), &seen);
 
-	if (seen == NULL)
-		return;
-	spotify_columns_text(catalog->albums, album->id);
-	spotify_columns_text(catalog->albums, album->name);
-	spotify_columns_text(catalog->albums, album->album_type);
-	spotify_columns_text(catalog->albums, album->release_date);
-	spotify_columns_text(catalog->albums, album->release_date_precision);
-	spotify_columns_integer(catalog->albums, album->total_tracks);
-	spotify_columns_text(catalog->albums, album->image_url);
-	seen->is_whole = is_album_whole(album);
+	if (columns != NULL)
+		add_album_fields(columns, album);
 	if (!seen->has_credits)
 		add_credits(catalog, &catalog->album_credits, album->id,
 					&album->artists);
 	seen->has_credits |= album->artists.is_known;
 }
 
+/* A track is mentioned as often as it is listed: the first one counts. */
 void
 spotify_catalog_add_track(SpotifyCatalog *catalog, const SpotifyTrack *track)
 {
-	Seen *seen =
-		look_at(catalog, catalog->seen_tracks, catalog->tracks, track->id);
+	Seen *seen;
+	SpotifyColumns *columns =
+		choose_columns(catalog, &catalog->tracks, track->id, 0, &seen);
 
-	if (seen == NULL)
+	if (columns == NULL)
 		return;
-	seen->is_whole = true; /* a track is mentioned as often as it is listed */
 	if (track->album.id != NULL)
 		add_album(catalog, &track->album);
-	spotify_columns_text(catalog->tracks, track->id);
-	spotify_columns_text(catalog->tracks, track->name);
-	spotify_columns_text(catalog->tracks, track->album.id);
-	spotify_columns_integer(catalog->tracks, track->duration_ms);
-	spotify_columns_boolean(catalog->tracks, track->is_explicit);
-	spotify_columns_integer(catalog->tracks, track->disc_number);
-	spotify_columns_integer(catalog->tracks, track->track_number);
-	spotify_columns_text(catalog->tracks, track->isrc);
-	spotify_columns_integer(catalog->tracks, track->popularity);
-	spotify_columns_boolean(catalog->tracks, track->is_local);
-	spotify_columns_text(catalog->tracks, track->uri);
+	spotify_columns_text(columns, track->id);
+	spotify_columns_text(columns, track->name);
+	spotify_columns_text(columns, track->album.id);
+	spotify_columns_integer(columns, track->duration_ms);
+	spotify_columns_boolean(columns, track->is_explicit);
+	spotify_columns_integer(columns, track->disc_number);
+	spotify_columns_integer(columns, track->track_number);
+	spotify_columns_text(columns, track->isrc);
+	spotify_columns_integer(columns, track->popularity);
+	spotify_columns_boolean(columns, track->is_local);
+	spotify_columns_text(columns, track->uri);
 	add_credits(catalog, &catalog->track_credits, track->id, &track->artists);
 }
 
@@ -400,14 +420,22 @@ write_columns(const char *statement, const SpotifyColumns *columns,
 	MemoryContextDelete(context);
 }
 
+static void
+write_mentions(const char *statement, const Mentions *mentions)
+{
+	write_columns(statement, mentions->first, NULL);
+	if (!spotify_columns_are_empty(mentions->again))
+		write_columns(statement, mentions->again, NULL);
+}
+
 void
 spotify_catalog_write(const SpotifyCatalog *catalog)
 {
-	write_columns(WRITE_ARTISTS, catalog->artists, NULL);
-	write_columns(WRITE_ALBUMS, catalog->albums, NULL);
+	write_mentions(WRITE_ARTISTS, &catalog->artists);
+	write_mentions(WRITE_ALBUMS, &catalog->albums);
 	write_columns(WRITE_ALBUM_ARTISTS, catalog->album_credits.owners,
 				  catalog->album_credits.credits);
-	write_columns(WRITE_TRACKS, catalog->tracks, NULL);
+	write_mentions(WRITE_TRACKS, &catalog->tracks);
 	write_columns(WRITE_TRACK_ARTISTS, catalog->track_credits.owners,
 				  catalog->track_credits.credits);
 }

@@ -33,16 +33,9 @@ extern void spotify_columns_timestamp(SpotifyColumns *columns,
 /* A rank of a list (sync/list_ranks.h); 0 becomes a null. */
 extern void spotify_columns_rank(SpotifyColumns *columns, int64 rank);
 
-/* How many rows there are. */
-extern int spotify_columns_count(const SpotifyColumns *columns);
+extern bool spotify_columns_are_empty(const SpotifyColumns *columns);
 
-/*
- * The next row that is added completes this one, counted from 0, instead: it
- * fills what is null there.
- */
-extern void spotify_columns_complete(SpotifyColumns *columns, int row);
-
-/* Adds an array parameter for each column. */
+/* Adds an array parameter for each column.  The columns must outlive it. */
 extern void spotify_columns_to_parameters(const SpotifyColumns *columns,
 										  SpotifyParameters *parameters);
 

@@ -6,6 +6,8 @@ BENCH_RESULTS, for report.py.
 
 import json
 import os
+import signal
+import sys
 import time
 
 import measure
@@ -129,6 +131,7 @@ class Bench:
             "PGDATABASE": DATABASE,
             "BENCH_API": url,
             "REQUESTS_CA_BUNDLE": self.ca_file,
+            "PGOPTIONS": "-c client_min_messages=warning",
         }
         self.tidy_up()
         if kind == "timed":
@@ -175,6 +178,8 @@ class Bench:
 
 
 def main():
+    # Whoever ends the benchmark ends its servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     start = time.monotonic()
     bench = Bench(os.environ["WORKPLACE"])
     try:

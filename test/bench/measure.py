@@ -82,7 +82,11 @@ def run(command, environment, control, database, sampler=None):
     )
     if sampler:
         sampler.watch_client(process.pid)
-    _, status, usage = os.wait4(process.pid, 0)
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:
+        process.kill()
+        raise
     wall = time.monotonic() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if status != 0:

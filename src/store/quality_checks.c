@@ -13,13 +13,14 @@ static const char WRITE[] =
 	"VALUES ($1, $2, $3, $4, $5)";
 
 void
-spotify_quality_checks_write(int64 run_id, const SpotifyQualityCheck *checks,
-							 int count)
+spotify_quality_checks_write(int64 run_id, const SpotifyQualityCheck *checks)
 {
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < SPOTIFY_CHECK_KINDS; i++)
 	{
 		SpotifyParameters parameters = { 0 };
 
+		if (checks[i].name == NULL)
+			continue;
 		spotify_parameter_int8(&parameters, run_id);
 		spotify_parameter_text(&parameters, checks[i].name);
 		spotify_parameter_boolean(&parameters, checks[i].passed);

@@ -5,21 +5,23 @@
 #ifndef SPOTIFY_QUALITY_CHECKS_H
 #define SPOTIFY_QUALITY_CHECKS_H
 
-/* Each check is made once in a run, so this is as many as there are kinds. */
-#define SPOTIFY_MAX_CHECKS 6
+/* How many kinds of check there are: see sync/checks.h. */
+#define SPOTIFY_CHECK_KINDS 6
 
 /* A row of the table, but for the run. */
 typedef struct SpotifyQualityCheck
 {
-	const char *name;
+	const char *name; /* NULL: this check was not made */
 	bool passed;
 	int32 failing;		/* entries that did not pass */
 	const char *detail; /* NULL: there is nothing to say */
 } SpotifyQualityCheck;
 
-/* Writes the checks of a run, whose row must be there. */
+/*
+ * Writes the checks that a run made, out of one for each kind.  The row of the
+ * run must be there.
+ */
 extern void spotify_quality_checks_write(int64 run_id,
-										 const SpotifyQualityCheck *checks,
-										 int count);
+										 const SpotifyQualityCheck *checks);
 
 #endif /* SPOTIFY_QUALITY_CHECKS_H */

@@ -74,8 +74,7 @@ spotify_run_log_write(SpotifyRunRecord *record)
 	spotify_spi_execute(WRITE, &parameters);
 	row = SPI_returntuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
 	spotify_spi_finish();
-	spotify_quality_checks_write(record->run_id, record->checks,
-								 record->check_count);
+	spotify_quality_checks_write(record->run_id, record->checks);
 	return HeapTupleHeaderGetDatum(row);
 }
 

@@ -33,8 +33,7 @@ typedef struct SpotifyRunRecord
 	const char *error_code; /* NULL unless failed */
 	const char *error_message;
 	SpotifyInteger audit_offset; /* up to which the audit has come */
-	SpotifyQualityCheck checks[SPOTIFY_MAX_CHECKS];
-	int check_count;
+	SpotifyQualityCheck checks[SPOTIFY_CHECK_KINDS]; /* by kind */
 } SpotifyRunRecord;
 
 /* The last run that did not fail. */

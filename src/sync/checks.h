@@ -2,8 +2,7 @@
  * checks.h
  *		The quality checks of a run: what was received, before it is loaded.
  *
- * A run adds the result of each check it makes, once, and then enforces them
- * all.  The results belong to the run's record: they are stored with it,
+ * A run adds the result of each check it makes, and then enforces them all.  The results belong to the run's record: they are stored with it,
  * whether the run succeeds or fails.
  */
 #ifndef SPOTIFY_CHECKS_H
@@ -35,7 +34,8 @@ extern void spotify_checks_add(SpotifyRun *run, SpotifyCheck check, int failing,
 
 /*
  * Raises an error (22000) if a check failed that must pass.  To be called when
- * all are added, before anything is written.
+ * all are added, before anything is written.  Who knows a better way out than
+ * this error tells raises one of their own instead.
  */
 extern void spotify_checks_enforce(const SpotifyRun *run);
 

@@ -288,7 +288,7 @@ spotify_durable_authorize(const char *account, const char *code,
 static void
 copy_check(SpotifyDurableCheck *target, const SpotifyQualityCheck *check)
 {
-	strlcpy(target->name, check->name, sizeof(target->name));
+	spotify_durable_copy_text(target->name, check->name, sizeof(target->name));
 	spotify_durable_copy_text(target->detail, check->detail,
 							  sizeof(target->detail));
 }
@@ -308,7 +308,7 @@ copy_record(SpotifyDurableMessage *message, const SpotifyRunRecord *record)
 	if (record->error_message != NULL)
 		spotify_durable_copy_text(message->error_message, record->error_message,
 								  sizeof(message->error_message));
-	for (int i = 0; i < record->check_count; i++)
+	for (int i = 0; i < SPOTIFY_CHECK_KINDS; i++)
 		copy_check(&message->checks[i], &record->checks[i]);
 }
 

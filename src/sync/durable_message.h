@@ -23,11 +23,11 @@ typedef enum SpotifyDurableTask
 	SPOTIFY_DURABLE_AUTHORIZE
 } SpotifyDurableTask;
 
-/* The strings of a quality check. */
+/* The strings of a quality check; empty: NULL. */
 typedef struct SpotifyDurableCheck
 {
 	char name[32];
-	char detail[512]; /* empty: none */
+	char detail[512];
 } SpotifyDurableCheck;
 
 /* An error, shortened where it must be. */
@@ -60,7 +60,7 @@ typedef struct SpotifyDurableMessage
 	char status[16];
 	char error_code[6];
 	char error_message[2048];
-	SpotifyDurableCheck checks[SPOTIFY_MAX_CHECKS];
+	SpotifyDurableCheck checks[SPOTIFY_CHECK_KINDS];
 	TimestampTz retry_after;
 
 	/* the result */

@@ -100,9 +100,9 @@ write_record(SpotifyDurableMessage *message)
 	record->status = message->status;
 	record->error_code = text_or_null(message->error_code);
 	record->error_message = text_or_null(message->error_message);
-	for (int i = 0; i < record->check_count; i++)
+	for (int i = 0; i < SPOTIFY_CHECK_KINDS; i++)
 	{
-		record->checks[i].name = message->checks[i].name;
+		record->checks[i].name = text_or_null(message->checks[i].name);
 		record->checks[i].detail = text_or_null(message->checks[i].detail);
 	}
 	(void) spotify_run_log_write(record);

@@ -228,7 +228,7 @@ is(value(q{SELECT count(*) FROM spotify.plays WHERE account = 'second'}), 0, 'a 
 # Periods
 
 renew();
-play($mock, $now - $_ * $HOUR + 5, index => $_) for 1 .. 6;
+play($mock, $now - $_ * $HOUR + 600, index => $_) for 1 .. 6;
 $run = sync_plays($node, q{period => '3 hours'});
 check_run($run, 'a period', fetched => 6, inserted => 3, requests => 1);
 is_true('a period', (true_plays($mock))[0 .. 2]);

@@ -138,7 +138,7 @@ check_results('entries without identity');
 renew();
 play($mock, time + 3600, index => 9);
 stops('an hour ahead', 'within_period', qr/^1 of the plays is in the future/, undef, within_period => 1);
-play($mock, time + 90, index => 10);
+play($mock, time + 1800, index => 10);
 stops('two ahead', 'within_period', qr/^2 of the plays are in the future/, undef, within_period => 2);
 
 renew();

@@ -27,17 +27,28 @@ static const char LOAD_PLACES[] = "SELECT track_id, added_at, true, list_rank\n"
 								  " WHERE account = $1\n"
 								  "   AND is_active\n"
 								  "   AND list_rank IS NOT NULL\n"
-								  "UNION ALL\n"
-								  "SELECT NULL, added_at, false, list_rank\n"
-								  "  FROM spotify.liked_null_places\n"
-								  " WHERE account = $1\n"
 								  " ORDER BY list_rank DESC\n"
 								  "OFFSET $2\n"
 								  " LIMIT $3";
 
+/* The same where there are nulls; it has to sort the whole list. */
+static const char LOAD_PLACES_AND_NULLS[] =
+	"SELECT track_id, added_at, true, list_rank\n"
+	"  FROM spotify.liked_tracks\n"
+	" WHERE account = $1\n"
+	"   AND is_active\n"
+	"   AND list_rank IS NOT NULL\n"
+	"UNION ALL\n"
+	"SELECT NULL, added_at, false, list_rank\n"
+	"  FROM spotify.liked_null_places\n"
+	" WHERE account = $1\n"
+	" ORDER BY list_rank DESC\n"
+	"OFFSET $2\n"
+	" LIMIT $3";
+
 /* Only an active row that hides behind a null may be without a place. */
 static const char COUNT_PLACES[] =
-	"SELECT (placed.count + nulls.count)::integer,\n"
+	"SELECT placed.count::integer, nulls.count::integer,\n"
 	"       unplaced.count <= nulls.count\n"
 	"  FROM (SELECT count(*)\n"
 	"          FROM spotify.liked_tracks\n"
@@ -139,28 +150,29 @@ spotify_liked_load(const char *account, int *count)
 }
 
 SpotifySavedItem *
-spotify_liked_load_places(const char *account, int first, int limit, int *count)
+spotify_liked_load_places(const char *account, bool has_nulls, int first,
+						  int limit, int *count)
 {
 	SpotifyParameters parameters = { 0 };
 
 	spotify_parameter_text(&parameters, account);
 	spotify_parameter_int8(&parameters, first);
 	spotify_parameter_int8(&parameters, limit);
-	return fetch_items(LOAD_PLACES, &parameters, count);
+	return fetch_items(has_nulls ? LOAD_PLACES_AND_NULLS : LOAD_PLACES,
+					   &parameters, count);
 }
 
-int
-spotify_liked_count_places(const char *account, bool *is_exact)
+void
+spotify_liked_count_places(const char *account, SpotifyPlaceCounts *counts)
 {
 	SpotifyParameters parameters = { 0 };
-	int count;
 
 	spotify_parameter_text(&parameters, account);
 	spotify_spi_execute(COUNT_PLACES, &parameters);
-	count = spotify_spi_int4(0, 1);
-	*is_exact = spotify_spi_bool(0, 2);
+	counts->items = spotify_spi_int4(0, 1);
+	counts->nulls = spotify_spi_int4(0, 2);
+	counts->is_exact = spotify_spi_bool(0, 3);
 	spotify_spi_finish();
-	return count;
 }
 
 static void

@@ -18,14 +18,12 @@ extern SpotifySavedItem *spotify_liked_load(const char *account, int *count);
 
 /* Some places of the list as it was after the last run. */
 extern SpotifySavedItem *spotify_liked_load_places(const char *account,
-												   int first, int limit,
-												   int *count);
+												   bool has_nulls, int first,
+												   int limit, int *count);
 
-/*
- * How many places the list had after the last run.  It is not exact if there
- * are active rows without a place that cannot all stand behind nulls.
- */
-extern int spotify_liked_count_places(const char *account, bool *is_exact);
+/* How many places the list had after the last run. */
+extern void spotify_liked_count_places(const char *account,
+									   SpotifyPlaceCounts *counts);
 
 /*
  * Writes changes as of a point in time, and the event of each that is one.

@@ -48,6 +48,18 @@ typedef struct SpotifySavedChange
 	int64_t rank;
 } SpotifySavedChange;
 
+/*
+ * How many places of a list hold an item, and how many something without
+ * identity.  They are not exact if there are active items without a place that
+ * cannot all stand behind nulls.
+ */
+typedef struct SpotifyPlaceCounts
+{
+	int items;
+	int nulls;
+	bool is_exact;
+} SpotifyPlaceCounts;
+
 /* A place in the list that holds something without identity. */
 typedef struct SpotifyNullPlace
 {

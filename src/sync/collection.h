@@ -26,9 +26,9 @@ typedef struct SpotifyCollection
 
 	/* What is stored, and writing what changed: see store/liked.h. */
 	SpotifySavedItem *(*load)(const char *account, int *count);
-	SpotifySavedItem *(*load_places)(const char *account, int first, int limit,
-									 int *count);
-	int (*count_places)(const char *account, bool *is_exact);
+	SpotifySavedItem *(*load_places)(const char *account, bool has_nulls,
+									 int first, int limit, int *count);
+	void (*count_places)(const char *account, SpotifyPlaceCounts *counts);
 	void (*write_null_places)(const char *account,
 							  const SpotifyNullPlace *places, int count);
 	void (*write)(const char *account, int64 run_id, TimestampTz changed_at,

@@ -233,17 +233,23 @@ count_left(const ListReader *reader)
 	return scan->received < scan->total ? scan->total - scan->received : 0;
 }
 
+/* Handles the page at hand, and gives it back. */
+static void
+finish_page(ListReader *reader, const PageRequest *request)
+{
+	handle_page(reader, request);
+	spotify_progress_add(&reader->told, reader->page.count, count_left(reader));
+	release_page(reader);
+}
+
 /* Handles one page that is under way. */
 static void
 handle_next_page(ListReader *reader)
 {
 	PageRequest *request = receive_page(reader);
 
-	if (request == NULL)
-		return;
-	handle_page(reader, request);
-	spotify_progress_add(&reader->told, reader->page.count, count_left(reader));
-	release_page(reader);
+	if (request != NULL)
+		finish_page(reader, request);
 }
 
 /* Asks for a page that the scan has already: whether it is still the same. */
@@ -288,8 +294,7 @@ begin_pass(ListReader *reader)
 	if (request == NULL)
 		return false;
 	begin_scan(reader, reader->page.total);
-	handle_page(reader, request);
-	release_page(reader);
+	finish_page(reader, request);
 
 	/* An odd first page was asked for again. */
 	while (reader->under_way > 0)

@@ -27,7 +27,7 @@ static bool
 find_known_list(SpotifyStoredList *stored)
 {
 	SpotifyLastRun last;
-	bool is_exact;
+	SpotifyPlaceCounts counts;
 
 	if (!spotify_run_log_find_last(stored->account, stored->collection->name,
 								   &last) ||
@@ -35,9 +35,10 @@ find_known_list(SpotifyStoredList *stored)
 		return false;
 	stored->audit.offset = last.audit_offset + SPOTIFY_PAGE_SIZE;
 	stored->audit.pages = spotify_setting_audit_pages;
-	stored->known.count =
-		stored->collection->count_places(stored->account, &is_exact);
-	return is_exact && stored->known.count == last.total;
+	stored->collection->count_places(stored->account, &counts);
+	stored->has_nulls = counts.nulls > 0;
+	stored->known.count = counts.items + counts.nulls;
+	return counts.is_exact && stored->known.count == last.total;
 }
 
 SpotifyStoredList *
@@ -71,8 +72,8 @@ spotify_stored_list_load_page(SpotifyStoredList *stored, int offset)
 	SpotifySavedItem *items;
 	int count;
 
-	items = stored->collection->load_places(stored->account, offset,
-											SPOTIFY_PAGE_SIZE, &count);
+	items = stored->collection->load_places(stored->account, stored->has_nulls,
+											offset, SPOTIFY_PAGE_SIZE, &count);
 	put_places(stored, offset, items, count);
 }
 

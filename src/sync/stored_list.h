@@ -17,6 +17,7 @@ typedef struct SpotifyStoredList
 
 	/* The list as it was after the last run, if that is known exactly. */
 	bool is_exact;
+	bool has_nulls;
 	SpotifyKnownList known; /* malloc'd inside */
 	SpotifyAudit audit;		/* the pages that are next in turn */
 

@@ -47,15 +47,28 @@ INSERT INTO spotify.tracks (track_id, name)
     SELECT track_id, name FROM old_likes
     ON CONFLICT DO NOTHING;
 
-INSERT INTO spotify.liked_tracks
-            (account, track_id, added_at, is_active, first_seen_at, last_modified)
-    SELECT :'account',
-           track_id,
-           added_at,
-           is_active,
-           COALESCE(added_at, last_modified, now()),
-           COALESCE(last_modified, added_at, now())
-      FROM old_likes
+-- What is known of their history becomes events.  No run found these out: -1 is
+-- for a like, 0 for one that went.
+WITH loaded AS (
+    INSERT INTO spotify.liked_tracks
+                (account, track_id, added_at, is_active, first_seen_at, last_modified)
+        SELECT :'account',
+               track_id,
+               added_at,
+               is_active,
+               COALESCE(added_at, last_modified, now()),
+               COALESCE(last_modified, added_at, now())
+          FROM old_likes
+        ON CONFLICT DO NOTHING
+        RETURNING *
+)
+INSERT INTO spotify.liked_events (account, track_id, event, occurred_at, run_id)
+    SELECT account, track_id, 'added', first_seen_at, -1
+      FROM loaded
+    UNION ALL
+    SELECT account, track_id, 'removed', last_modified, 0
+      FROM loaded
+     WHERE NOT is_active
     ON CONFLICT DO NOTHING;
 
 COMMIT;

@@ -129,9 +129,14 @@ sub check_account
 	  [ $by_known, names($by_known), 0, 'another, by known artists,' ];
 	is(liked($gone->{id}, $account)->{is_active}, 0, "$account: one that is gone since is inactive");
 	is(liked($relike->{id}, $account)->{is_active}, 1, "$account: one that is back is active");
-	is($node->safe_psql('postgres', <<~SQL), "added|1\nreadded|1\nremoved|1", "$account: the events are those since");
-		SELECT event, count(*) FROM spotify.liked_events
-		 WHERE account = '$account' GROUP BY event ORDER BY event
+	is($node->safe_psql('postgres', <<~SQL), "added|t|51\nadded|f|1\nreadded|f|1\nremoved|t|3\nremoved|f|1",
+		SELECT event, run_id < 1 AS old, count(*) FROM spotify.liked_events
+		 WHERE account = '$account' GROUP BY event, old ORDER BY event, old DESC
+		SQL
+		"$account: the events are those of the pipeline and those since");
+	is($node->safe_psql('postgres', <<~SQL), "added 2020-05\nremoved 2021-06", "$account: each at its time");
+		SELECT event || to_char(occurred_at, ' YYYY-MM') FROM spotify.liked_events
+		 WHERE account = '$account' AND track_id = '$long_gone->{id}' ORDER BY occurred_at
 		SQL
 	return;
 }

@@ -47,7 +47,11 @@ class SpotifyOperator(SQLExecuteQueryOperator):
     other error fails the task with the message of the extension.
     """
 
-    def execute(self, context, event=None):
+    def execute(self, context):
+        return self.ask_spotify(context)
+
+    def ask_spotify(self, context, event=None):
+        """What execute does, and what it does again after waiting."""
         hook = self.get_db_hook()
         try:
             return hook.run(self.sql, autocommit=True, handler=only_value)
@@ -60,7 +64,7 @@ class SpotifyOperator(SQLExecuteQueryOperator):
             if retry_after is None:
                 raise
             self.log.warning("Waiting until %s: %s", retry_after, error)
-        self.defer(trigger=DateTimeTrigger(moment=retry_after), method_name="execute")
+        self.defer(trigger=DateTimeTrigger(moment=retry_after), method_name="ask_spotify")
 
 
 def pipeline(dag_id, schedule, sync):

@@ -1,5 +1,5 @@
 -- pg_cron_runs.sql
---   What the last runs of the jobs of pg_cron.sql did.
+--   What the last runs of jobs like those of pg_cron.sql did.
 --
 --   psql -d music -f pg_cron_runs.sql
 
@@ -15,8 +15,9 @@ SELECT details.start_time::timestamp(0),
        JOIN cron.job USING (jobid)
        LEFT JOIN spotify.sync_runs AS run
        ON run.started_at BETWEEN details.start_time AND details.end_time
-          AND (run.status = 'failed') = (details.status = 'failed')
-          AND details.command LIKE '%spotify_sync_' || run.collection || '(%'
+          AND (details.command LIKE '%spotify_sync_all(%'
+               OR details.command LIKE '%spotify_sync_' || run.collection || '(%'
+                  AND (run.status = 'failed') = (details.status = 'failed'))
  WHERE job.jobname LIKE 'spotify %'
  ORDER BY details.start_time DESC
  LIMIT 20;

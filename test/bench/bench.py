@@ -55,7 +55,7 @@ class Bench:
             for kind in CONTESTANTS
             if not chosen or kind.name in chosen
         ]
-        available = "SELECT FROM pg_available_extensions WHERE name = 'http'"
+        available = "SELECT 1 FROM pg_available_extensions WHERE name = 'http'"
         if measure.query(self.control, available) is None:
             contestants = [each for each in contestants if each.name != "pgsql-http"]
             print("pgsql-http is not on this machine: left out", flush=True)
@@ -135,13 +135,13 @@ class Bench:
         }
         self.tidy_up()
         if kind == "timed":
-            return measure.run(command, environment, self.control, DATABASE)._asdict()
+            return measure.run(command, environment)._asdict()
 
         writing = measure.Writing(DATABASE)
         self.nginx.forget_traffic()
         with measure.MemorySampler(DATABASE) as sampler:
             measure.query(self.control, "SELECT pg_stat_statements_reset()")
-            cost = measure.run(command, environment, self.control, DATABASE, sampler)
+            cost = measure.run(command, environment, sampler)
         count = measure.statements(self.control, DATABASE)
         wal, tuples = writing.since()
         traffic = self.nginx.traffic()
@@ -159,10 +159,12 @@ class Bench:
 
     def tidy_up(self):
         """Do what autovacuum, which is off so that it does not interfere, would do."""
+        pid = measure.postmaster_pid()
+        processes = measure.children(pid)
         connection = measure.connect(DATABASE)
         measure.query(connection, "VACUUM (ANALYZE)")
         connection.close()
-        measure.wait_for_backends(self.control, DATABASE)
+        measure.wait_for_end(pid, processes)
 
     def check_rows(self, contestant, tracks, scenario):
         """Nobody is measured doing the work wrong."""

@@ -60,18 +60,30 @@ def cpu_of_ended_children(pid):
     return (int(fields[13]) + int(fields[14])) / TICKS
 
 
-def wait_for_backends(control, database):
-    """Wait until no process of the server works in a database any more."""
-    statement = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
-    while query(control, statement, (database,))[0] > 0:
+def children(pid):
+    """Return the ids of the processes that a process has started and that are there."""
+    found = set()
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/stat" % name, encoding="ascii", errors="replace") as file:
+                parent = int(file.read().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if parent == pid:
+            found.add(int(name))
+    return found
+
+
+def wait_for_end(pid, before):
+    """Wait until a process has no other children than it had before."""
+    while children(pid) - before:
         time.sleep(0.01)
-    # The server has still to be told by the kernel that they ended.
-    time.sleep(0.05)
 
 
-def run(command, environment, control, database, sampler=None):
+def run(command, environment, sampler=None):
     """Run a command that must succeed; return its Cost."""
     pid = postmaster_pid()
+    processes_before = children(pid)
     server_before = cpu_of_ended_children(pid)
     start = time.monotonic()
     process = subprocess.Popen(
@@ -91,7 +103,7 @@ def run(command, environment, control, database, sampler=None):
     process.returncode = os.waitstatus_to_exitcode(status)
     if status != 0:
         raise subprocess.CalledProcessError(process.returncode, command)
-    wait_for_backends(control, database)
+    wait_for_end(pid, processes_before)
     return Cost(
         wall,
         usage.ru_utime + usage.ru_stime,
@@ -124,18 +136,20 @@ class MemorySampler:
     def __init__(self, database):
         self._database = database
         self._idle = self._idle_backend()
-        self._client_pid = None
+        self._control = self._client_pid = None
         self._peaks = {}
         self._is_ended = False
         self._thread = threading.Thread(target=self._sample)
 
     def __enter__(self):
+        self._control = connect("postgres")
         self._thread.start()
         return self
 
     def __exit__(self, *_):
         self._is_ended = True
         self._thread.join()
+        self._control.close()
 
     def watch_client(self, pid):
         self._client_pid = pid
@@ -156,16 +170,14 @@ class MemorySampler:
         return memory
 
     def _sample(self):
-        control = connect("postgres")
         backend_pid = None
         while not self._is_ended:
             time.sleep(SAMPLE_SECONDS)
             self._look("client", self._client_pid)
             if backend_pid is None:
-                found = query(control, self.FIND, (self._database,))
+                found = query(self._control, self.FIND, (self._database,))
                 backend_pid = found and found[0]
             self._look("backend", backend_pid)
-        control.close()
 
     def _look(self, who, pid):
         memory = memory_of(pid) if pid else None

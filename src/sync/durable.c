@@ -56,13 +56,10 @@ report_no_slot(int waited_ms)
 		 errhint("Raise \"max_worker_processes\".")));
 }
 
-static BackgroundWorkerHandle *
-start_worker(dsm_segment *segment, const Patience *patience)
+static BackgroundWorker
+describe_worker(dsm_segment *segment)
 {
 	BackgroundWorker worker = { 0 };
-	BackgroundWorkerHandle *handle;
-	TimestampTz deadline =
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), patience->slot_ms);
 
 	worker.bgw_flags =
 		BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
@@ -75,6 +72,16 @@ start_worker(dsm_segment *segment, const Patience *patience)
 			BGW_MAXLEN);
 	strlcpy(worker.bgw_name, "spotify_etl worker", BGW_MAXLEN);
 	strlcpy(worker.bgw_type, "spotify_etl worker", BGW_MAXLEN);
+	return worker;
+}
+
+static BackgroundWorkerHandle *
+start_worker(dsm_segment *segment, const Patience *patience)
+{
+	BackgroundWorker worker = describe_worker(segment);
+	BackgroundWorkerHandle *handle;
+	TimestampTz deadline =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), patience->slot_ms);
 
 	while (!RegisterDynamicBackgroundWorker(&worker, &handle))
 	{
@@ -166,10 +173,9 @@ check_result(const SpotifyDurableMessage *message)
 		raise_error(&message->error);
 }
 
-static dsm_segment *
-create_message(SpotifyDurableTask task, const char *account)
+static void
+init_message(dsm_segment *segment, SpotifyDurableTask task, const char *account)
 {
-	dsm_segment *segment = dsm_create(sizeof(SpotifyDurableMessage), 0);
 	SpotifyDurableMessage *message = dsm_segment_address(segment);
 
 	memset(message, 0, sizeof(*message));
@@ -178,6 +184,14 @@ create_message(SpotifyDurableTask task, const char *account)
 	message->user_id = GetUserId();
 	spotify_settings_save(&message->settings);
 	strlcpy(message->account, account, sizeof(message->account));
+}
+
+static dsm_segment *
+create_message(SpotifyDurableTask task, const char *account)
+{
+	dsm_segment *segment = dsm_create(sizeof(SpotifyDurableMessage), 0);
+
+	init_message(segment, task, account);
 	return segment;
 }
 
@@ -324,4 +338,30 @@ spotify_durable_record(const char *account, const SpotifyRunRecord *record,
 	message->retry_after = retry_after;
 	run_worker(segment, is_hurried ? &HURRIED : &PATIENT);
 	dsm_detach(segment);
+}
+
+void
+spotify_durable_record_at_exit(const char *account,
+							   const SpotifyRunRecord *record,
+							   TimestampTz retry_after)
+{
+	dsm_segment *segment = dsm_create(sizeof(SpotifyDurableMessage),
+									  DSM_CREATE_NULL_IF_MAXSEGMENTS);
+	SpotifyDurableMessage *message;
+	BackgroundWorker worker;
+
+	if (segment == NULL)
+		return;
+	init_message(segment, SPOTIFY_DURABLE_RECORD, account);
+	message = dsm_segment_address(segment);
+	message->is_left = true;
+	message->lock_timeout_ms = PATIENT.lock_ms;
+	copy_record(message, record);
+	message->retry_after = retry_after;
+
+	worker = describe_worker(segment);
+	worker.bgw_notify_pid = 0;
+	dsm_pin_segment(segment);
+	if (!RegisterDynamicBackgroundWorker(&worker, NULL))
+		dsm_unpin_segment(dsm_segment_handle(segment));
 }

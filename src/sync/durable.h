@@ -65,4 +65,12 @@ extern void spotify_durable_record(const char *account,
 								   const SpotifyRunRecord *record,
 								   TimestampTz retry_after, bool is_hurried);
 
+/*
+ * The same for a process that is ending: begins it and does not wait.  If there
+ * is no slot, nothing is written.
+ */
+extern void spotify_durable_record_at_exit(const char *account,
+										   const SpotifyRunRecord *record,
+										   TimestampTz retry_after);
+
 #endif /* SPOTIFY_DURABLE_H */

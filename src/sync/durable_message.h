@@ -47,6 +47,7 @@ typedef struct SpotifyDurableMessage
 	Oid user_id; /* whose rights the worker takes */
 	SpotifySettingsImage settings;
 	int lock_timeout_ms; /* longest wait for a row that somebody has locked */
+	bool is_left;		 /* the caller is gone: the worker gives it back */
 	char account[SPOTIFY_MAX_ACCOUNT_LENGTH + 1];
 	SpotifyTokenNeed need;
 	TimestampTz called_at; /* before the caller queued up */

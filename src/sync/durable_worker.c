@@ -224,6 +224,8 @@ spotify_durable_worker_main(Datum handle)
 		proc_exit(0); /* the caller is gone; nothing was begun */
 	dsm_pin_mapping(segment);
 	message = dsm_segment_address(segment);
+	if (message->is_left)
+		dsm_unpin_segment(DatumGetUInt32(handle));
 	error_context.arg = message;
 	error_context_stack = &error_context;
 

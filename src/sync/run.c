@@ -5,12 +5,34 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "utils/timestamp.h"
 
 #include "spotify/cleanup.h"
 #include "sync/durable.h"
 #include "sync/lock.h"
 #include "sync/run.h"
+
+static void
+close_record(SpotifyRun *run, const char *status, const char *message)
+{
+	run->record.status = status;
+	run->record.error_message = message;
+	run->record.finished_at = GetCurrentTimestamp();
+	run->record.requests = run->traffic.requests;
+	run->record.retries = run->traffic.retries;
+	run->record.bytes_received = run->traffic.bytes_received;
+}
+
+/* What a failed run did not write does not count. */
+static void
+clear_changes(SpotifyRunRecord *record)
+{
+	record->inserted = 0;
+	record->deactivated = 0;
+	record->reactivated = 0;
+	record->updated = 0;
+}
 
 /* The innermost run of this session, which triggers may have nested. */
 static SpotifyRun *innermost = NULL;
@@ -24,6 +46,39 @@ end_run(void *arg)
 	while (*link != arg)
 		link = &(*link)->outer;
 	*link = (*link)->outer;
+}
+
+/*
+ * What a process that is ending leaves of its runs: a FATAL error does not come
+ * by where others are recorded.
+ */
+static void
+record_at_exit(int code, Datum arg)
+{
+	for (SpotifyRun *run = innermost; run != NULL; run = run->outer)
+	{
+		close_record(run, "failed", "the session ended before the run did");
+		clear_changes(&run->record);
+		run->record.error_code =
+			unpack_sql_state(ClientConnectionLost ? ERRCODE_CONNECTION_FAILURE
+												  : ERRCODE_ADMIN_SHUTDOWN);
+		spotify_durable_record_at_exit(run->record.account, &run->record,
+									   run->traffic.limited_until);
+	}
+}
+
+/* From here on the run cannot end without a trace, but by a crash. */
+static void
+enter_run(SpotifyRun *run)
+{
+	static bool is_registered = false;
+
+	if (!is_registered)
+		before_shmem_exit(record_at_exit, (Datum) 0);
+	is_registered = true;
+	spotify_release_later(end_run, run);
+	run->outer = innermost;
+	innermost = run;
 }
 
 static void
@@ -76,21 +131,7 @@ spotify_run_begin(SpotifyRun *run, const char *account, const char *collection,
 	run->record.collection = collection;
 	run->record.mode = mode;
 	run->record.started_at = GetCurrentTimestamp();
-
-	spotify_release_later(end_run, run);
-	run->outer = innermost;
-	innermost = run;
-}
-
-static void
-close_record(SpotifyRun *run, const char *status, const char *message)
-{
-	run->record.status = status;
-	run->record.error_message = message;
-	run->record.finished_at = GetCurrentTimestamp();
-	run->record.requests = run->traffic.requests;
-	run->record.retries = run->traffic.retries;
-	run->record.bytes_received = run->traffic.bytes_received;
+	enter_run(run);
 }
 
 Datum
@@ -99,16 +140,6 @@ spotify_run_finish(SpotifyRun *run, const char *partial_because)
 	close_record(run, partial_because == NULL ? "succeeded" : "partial",
 				 partial_because);
 	return spotify_run_log_write(&run->record);
-}
-
-/* What a failed run did not write does not count. */
-static void
-clear_changes(SpotifyRunRecord *record)
-{
-	record->inserted = 0;
-	record->deactivated = 0;
-	record->reactivated = 0;
-	record->updated = 0;
 }
 
 /* That a run failed must not be lost without a word. */

@@ -46,6 +46,8 @@ sub becomes_true
 	return 1;
 }
 
+sub failures { return value(q{SELECT count(*) FROM spotify.sync_runs WHERE status = 'failed'}); }
+
 # Starts a statement; returns the backend.
 sub send_statement
 {
@@ -135,6 +137,7 @@ for my $end ('cancel', 'timeout', 'termination')
 	my $victim = open_session($node, $end eq 'timeout' ? "SET statement_timeout = '500ms'" : undef);
 	change_library($mock);
 	my $before = library_state($watcher);
+	my $failures = failures();
 	value('BEGIN; LOCK TABLE spotify.liked_tracks IN SHARE MODE', $holder);
 	my $pid = send_statement($victim, $SYNC);
 	ok(becomes_true("SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $pid AND NOT granted)"), "$name: it waits");
@@ -147,11 +150,51 @@ for my $end ('cancel', 'timeout', 'termination')
 	like($victim->{stderr}, qr/(?:ERROR|FATAL):  $code:/, "$name: the error");
 	value('COMMIT', $holder);
 	is(library_state($watcher), $before, "$name: nothing is written");
-	is(last_failure(), $code, "$name: the run is recorded") if $end ne 'termination';
+	ok(becomes_true("SELECT count(*) = $failures + 1 FROM spotify.sync_runs WHERE status = 'failed'"),
+		"$name: a run is recorded");
+	is(last_failure(), $code, "$name: with its error");
 	$victim->quit if $end ne 'termination';
 	heals($session, $node, $mock, "after $name");
 }
 $holder->quit;
+
+# A termination while the run waits for Spotify, or for its worker; and a client
+# that is gone, of which the server hears when it looks.
+for my $case (
+	[ 'termination while a page is awaited', \%TRACKS, '57P01' ],
+	[ 'termination while a token is awaited', \%TOKEN, '57P01' ],
+	[ 'a client that is gone', \%TRACKS, '08006' ])
+{
+	my ($name, $match, $code) = @$case;
+  SKIP:
+	{
+		skip 'before PostgreSQL 14 nobody looks for a client that is gone', 1
+		  if $code eq '08006' && $node->pg_version < 14;
+		my $victim = open_session($node, $code eq '08006' ? "SET client_connection_check_interval = '50ms'" : undef);
+		my $failures = failures();
+		value('UPDATE spotify_private.credentials SET access_token = NULL') if $match == \%TOKEN;
+		$mock->forget_log;
+		$mock->fault({ match => $match, action => { delay => 2 } });
+		my $pid = send_statement($victim, $SYNC);
+		ok( becomes_true(
+				"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid AND wait_event_type IN ('Extension', 'IPC'))"),
+			"$name: it waits");
+		sleep 0.1;
+		if ($code eq '57P01') { value("SELECT pg_terminate_backend($pid)"); }
+		else { $victim->{run}->signal('KILL'); }
+		eval { $victim->{run}->finish };
+		ok(becomes_true("SELECT count(*) = $failures + 1 FROM spotify.sync_runs WHERE status = 'failed'"),
+			"$name: a run is recorded");
+		is(last_failure(), $code, "$name: with its error");
+		is( value(q{SELECT error_message FROM spotify.sync_runs ORDER BY run_id DESC LIMIT 1}),
+			'the session ended before the run did', "$name: and a message");
+		$mock->no_faults;
+		ok(becomes_true(q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'spotify_etl worker')}),
+			"$name: no worker is left");
+		change_library($mock);
+		heals($session, $node, $mock, "after $name");
+	}
+}
 
 # Few descriptors: a third of them is for connections
 

@@ -71,6 +71,9 @@ typedef struct SpotifyHttpAnswer
 {
 	SpotifyHttpOutcome outcome;
 	bool was_sent;			/* some of the request may have reached the peer */
+	int resent;				/* how often it was sent again by itself, on another
+							 * connection, because one that was reused had died;
+							 * 0 with libcurl before 7.80 */
 	int status;				/* HTTP status, 0 if none arrived */
 	int64_t retry_after;	/* seconds of the Retry-After header; 0 if there is
 							 * none, or one that says nothing */

@@ -54,6 +54,7 @@ typedef struct Exchange
 	SpotifyByteBuffer body;
 	size_t header_length; /* of the header lines received */
 	size_t max_header_bytes;
+	int sendings;				 /* as far as libcurl tells */
 	bool in_header;				 /* the header has not ended yet */
 	char error[CURL_ERROR_SIZE]; /* libcurl's words, or empty */
 	SpotifyHttpAnswer answer;	 /* Complete once finished.  Before that only
@@ -631,6 +632,37 @@ set_form(Setup *setup, const char *form)
 	set_number(setup, CURLOPT_FRESH_CONNECT, 1);
 }
 
+#if LIBCURL_VERSION_NUM >= 0x075000
+/* Called each time that a request is about to be sent. */
+static int
+note_sending(void *context, char *server, char *own, int server_port,
+			 int own_port)
+{
+	Exchange *exchange = context;
+
+	(void) server;
+	(void) own;
+	(void) server_port;
+	(void) own_port;
+	exchange->sendings++;
+	return CURL_PREREQFUNC_OK;
+}
+#endif
+
+static void
+count_sendings(Setup *setup, Exchange *exchange)
+{
+#if LIBCURL_VERSION_NUM >= 0x075000
+	if (setup->code == CURLE_OK)
+		setup->code =
+			curl_easy_setopt(setup->easy, CURLOPT_PREREQFUNCTION, note_sending);
+	set_pointer(setup, CURLOPT_PREREQDATA, exchange);
+#else
+	(void) setup;
+	(void) exchange;
+#endif
+}
+
 /* Copies all that is needed of the request. */
 static CURLcode
 configure_exchange(const SpotifyHttp *http, Exchange *exchange,
@@ -664,6 +696,7 @@ configure_exchange(const SpotifyHttp *http, Exchange *exchange,
 	set_pointer(&setup, CURLOPT_WRITEDATA, exchange);
 	set_receiver(&setup, CURLOPT_HEADERFUNCTION, receive_header);
 	set_pointer(&setup, CURLOPT_HEADERDATA, exchange);
+	count_sendings(&setup, exchange);
 	return setup.code;
 }
 
@@ -894,6 +927,7 @@ complete_answer(Exchange *exchange, CURLcode code)
 
 	answer->status = (int) info_number(easy, CURLINFO_RESPONSE_CODE);
 	answer->was_sent = was_request_sent(easy);
+	answer->resent = exchange->sendings > 1 ? exchange->sendings - 1 : 0;
 	answer->retry_after = retry_after_seconds(easy);
 	answer->bytes_received = info_number(easy, CURLINFO_HEADER_SIZE) +
 							 info_size(easy, CURLINFO_SIZE_DOWNLOAD_T);

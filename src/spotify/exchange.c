@@ -400,6 +400,7 @@ take_answers(SpotifyExchangePool *pool)
 		exchange->answer = answer;
 		dlist_delete(&exchange->node);
 		pool->in_flight--;
+		pool->traffic->requests += answer.resent;
 		pool->traffic->bytes_received += answer.bytes_received;
 		settle(pool, exchange);
 	}

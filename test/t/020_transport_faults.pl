@@ -258,12 +258,20 @@ for my $version ('1.0', '1.1')
 
 # A connection that died since it was last used is replaced in silence, which
 # is no retry.
+my ($major, $minor) = qx(curl-config --version) =~ /(\d+)\.(\d+)/;
+my $tells_resending = defined $major && $major * 1000 + $minor >= 7080;
 for my $point (qw(start status_line))
 {
 	for my $end (qw(close reset))
 	{
 		prepare({ match => { %SECOND_PAGE, times => 1 }, action => { $end => $point } });
-		heals($session, $node, $mock, "a stale connection, $end at $point");
+		my $run = heals($session, $node, $mock, "a stale connection, $end at $point");
+		is($run->{retries}, 0, "a stale connection, $end at $point: it is no retry");
+	  SKIP:
+		{
+			skip 'libcurl before 7.80 does not tell', 1 unless $tells_resending;
+			is($run->{requests}, $mock->count->{total}, "a stale connection, $end at $point: each request counts");
+		}
 	}
 }
 

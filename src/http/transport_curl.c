@@ -55,6 +55,7 @@ typedef struct Exchange
 	size_t header_length; /* of the header lines received */
 	size_t max_header_bytes;
 	int sendings;				 /* as far as libcurl tells */
+	int64_t retry_after;		 /* seconds; 0: no number of them was told */
 	bool in_header;				 /* the header has not ended yet */
 	char error[CURL_ERROR_SIZE]; /* libcurl's words, or empty */
 	SpotifyHttpAnswer answer;	 /* Complete once finished.  Before that only
@@ -314,24 +315,65 @@ is_accepted_encoding(const char *name, size_t length)
 }
 
 /*
+ * The value of a header line if that has this name, which ends in a colon; and
+ * NULL if not.
+ */
+static const char *
+find_value(const char *line, size_t length, const char *name,
+		   size_t *value_length)
+{
+	const size_t name_length = strlen(name);
+	const char *start = line + name_length;
+	const char *end = line + length;
+
+	if (length < name_length || !curl_strnequal(line, name, name_length))
+		return NULL;
+	while (start < end && isspace((unsigned char) *start))
+		start++;
+	while (start < end && isspace((unsigned char) end[-1]))
+		end--;
+	*value_length = (size_t) (end - start);
+	return start;
+}
+
+/*
  * Tells whether a header line announces an encoding that was not asked for.
  * libcurl would decode it all the same if it can.
  */
 static bool
 has_unwanted_encoding(const char *line, size_t length)
 {
-	static const char name[] = "content-encoding:";
-	const size_t name_length = sizeof(name) - 1;
-	const char *start = line + name_length;
-	const char *end = line + length;
+	size_t value_length;
+	const char *value =
+		find_value(line, length, "content-encoding:", &value_length);
 
-	if (length < name_length || !curl_strnequal(line, name, name_length))
-		return false;
-	while (start < end && isspace((unsigned char) *start))
-		start++;
-	while (start < end && isspace((unsigned char) end[-1]))
-		end--;
-	return !is_accepted_encoding(start, (size_t) (end - start));
+	return value != NULL && !is_accepted_encoding(value, value_length);
+}
+
+/*
+ * Notes how many seconds a header line says to wait, if it does so by a number.
+ * Newer versions of libcurl, such as 8.14, tell of no more than six hours, and
+ * Spotify's limits last longer.  For a date, which Spotify does not send, that
+ * has to do.
+ */
+static void
+note_retry_after(Exchange *exchange, const char *line, size_t length)
+{
+	size_t value_length;
+	const char *value = find_value(line, length, "retry-after:", &value_length);
+	int64_t seconds = 0;
+
+	if (value == NULL || value_length == 0)
+		return;
+	for (size_t i = 0; i < value_length; i++)
+	{
+		if (!isdigit((unsigned char) value[i]))
+			return;
+		seconds = seconds * 10 + (value[i] - '0');
+		if (seconds > MAX_RETRY_AFTER)
+			seconds = MAX_RETRY_AFTER;
+	}
+	exchange->retry_after = seconds;
 }
 
 #define HEADER_TOO_LARGE "the header is larger than allowed"
@@ -354,6 +396,7 @@ receive_header(char *line, size_t size, size_t count, void *context)
 			   "the body has an encoding that was not asked for");
 		return 0;
 	}
+	note_retry_after(exchange, line, length);
 	exchange->header_length += length;
 	exchange->in_header = line[0] != '\r' && line[0] != '\n';
 	return length;
@@ -824,10 +867,12 @@ was_request_sent(CURL *easy)
  * leaves 0 for anything else.
  */
 static int64_t
-retry_after_seconds(CURL *easy)
+retry_after_seconds(const Exchange *exchange)
 {
-	curl_off_t seconds = info_size(easy, CURLINFO_RETRY_AFTER);
+	curl_off_t seconds = info_size(exchange->easy, CURLINFO_RETRY_AFTER);
 
+	if (exchange->retry_after > 0)
+		return exchange->retry_after;
 	if (seconds < 0)
 		return 0;
 	return seconds < MAX_RETRY_AFTER ? seconds : MAX_RETRY_AFTER;
@@ -928,7 +973,7 @@ complete_answer(Exchange *exchange, CURLcode code)
 	answer->status = (int) info_number(easy, CURLINFO_RESPONSE_CODE);
 	answer->was_sent = was_request_sent(easy);
 	answer->resent = exchange->sendings > 1 ? exchange->sendings - 1 : 0;
-	answer->retry_after = retry_after_seconds(easy);
+	answer->retry_after = retry_after_seconds(exchange);
 	answer->bytes_received = info_number(easy, CURLINFO_HEADER_SIZE) +
 							 info_size(easy, CURLINFO_SIZE_DOWNLOAD_T);
 	if (answer->outcome == SPOTIFY_HTTP_ANSWERED)

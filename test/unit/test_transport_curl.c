@@ -1246,6 +1246,8 @@ test_retry_after(void)
 		{ "/status/429", 0, 0 },
 		{ "/retry-after/0", 0, 0 },
 		{ "/retry-after/7", 7, 7 },
+		{ "/retry-after/49861", 49861, 49861 },
+		{ "/retry-after/86400", 86400, 86400 },
 		{ "/retry-after/-5", 0, 0 },
 		{ "/retry-after/soon", 0, 0 },
 		{ "/retry-after/", 0, 0 },

@@ -11,8 +11,8 @@ import subprocess
 KINDS = ("good", "expired", "self-signed", "wrong-host", "tls10")
 
 LIFETIME_DAYS = "3650"
-# openssl sets the value -1 apart for testing expiry: the certificate ended yesterday.
-EXPIRED_DAYS = "-1"
+# A day long ago. Only "openssl ca" can say this in every version.
+EXPIRED_FROM, EXPIRED_TO = "20200101000000Z", "20200102000000Z"
 
 # The file for openssl, so that nothing depends on how the computer's own is written.
 CONFIG_FILE = "openssl.cnf"
@@ -37,6 +37,16 @@ basicConstraints = CA:FALSE
 extendedKeyUsage = serverAuth
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
+[ca]
+default_ca = expired
+[expired]
+database = index.txt
+serial = serial.txt
+new_certs_dir = .
+default_md = sha256
+policy = any_name
+[any_name]
+commonName = supplied
 """
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
@@ -73,9 +83,13 @@ def _make_certificate(directory, kind):
     if kind == "self-signed":
         _make_self_signed(directory, kind, "right_names")
         return
-    names = "wrong_names" if kind == "wrong-host" else "right_names"
-    days = EXPIRED_DAYS if kind == "expired" else LIFETIME_DAYS
-    _make_signed(directory, kind, days, names)
+    request = _make_request(directory, kind)
+    if kind == "expired":
+        _sign_expired(directory, kind, request)
+    else:
+        names = "wrong_names" if kind == "wrong-host" else "right_names"
+        _sign(directory, kind, request, names)
+    os.remove(os.path.join(directory, request))
 
 
 def _make_self_signed(directory, name, extensions):
@@ -86,7 +100,7 @@ def _make_self_signed(directory, name, extensions):
     )
 
 
-def _make_signed(directory, name, days, extensions):
+def _make_request(directory, name):
     request = name + ".csr"
     _openssl(
         directory,
@@ -95,13 +109,28 @@ def _make_signed(directory, name, days, extensions):
         # An issuer of the same name would make this one look self-signed.
         "-subj", "/CN=127.0.0.1",
     )
+    return request
+
+
+def _sign(directory, name, request, extensions):
     _openssl(
         directory,
         "x509", "-req", "-in", request, "-CA", "ca.pem", "-CAkey", "ca.key",
-        "-CAcreateserial", "-days", days, "-extfile", CONFIG_FILE,
+        "-CAcreateserial", "-days", LIFETIME_DAYS, "-extfile", CONFIG_FILE,
         "-extensions", extensions, "-out", name + ".pem",
     )
-    os.remove(os.path.join(directory, request))
+
+
+def _sign_expired(directory, name, request):
+    with open(os.path.join(directory, "index.txt"), "w", encoding="ascii"):
+        pass
+    _openssl(
+        directory,
+        "ca", "-batch", "-notext", "-config", CONFIG_FILE, "-in", request,
+        "-cert", "ca.pem", "-keyfile", "ca.key", "-create_serial",
+        "-startdate", EXPIRED_FROM, "-enddate", EXPIRED_TO,
+        "-extensions", "right_names", "-out", name + ".pem",
+    )
 
 
 def _openssl(directory, *arguments):

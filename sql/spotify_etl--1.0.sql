@@ -327,6 +327,9 @@ COMMENT ON COLUMN spotify.quality_checks.detail IS
 /* Liked Songs                                                        */
 /* ------------------------------------------------------------------ */
 
+-- No foreign key to the account, for the same reason as in the catalogue: a
+-- sync writes the rows of an account that it has found, and an account is
+-- forgotten, with its rows, only while no sync of it is under way.
 CREATE TABLE spotify.liked_tracks (
     account text COLLATE "C" NOT NULL,
     track_id text COLLATE "C" NOT NULL,
@@ -336,8 +339,6 @@ CREATE TABLE spotify.liked_tracks (
     last_modified timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
     list_rank bigint,
     CONSTRAINT liked_tracks_pkey PRIMARY KEY (account, track_id),
-    CONSTRAINT liked_tracks_account_fkey FOREIGN KEY (account)
-        REFERENCES spotify.accounts,
     CONSTRAINT liked_tracks_track_id_fkey FOREIGN KEY (track_id)
         REFERENCES spotify.tracks
 );

@@ -192,6 +192,7 @@ plan_missing(Planner *planner)
 		change->kind = SPOTIFY_SAVED_REMOVED;
 		change->id = row->id;
 		change->added_at = row->added_at;
+		change->rank = row->rank;
 		plan->missing_count++;
 	}
 }

@@ -15,7 +15,7 @@ typedef struct SpotifySavedPlan
 {
 	SpotifySavedChange *changes; /* all but removed ones */
 	int change_count;
-	SpotifySavedChange *missing; /* removed, if that is proven */
+	SpotifySavedChange *missing; /* removed, if proven; with the rank so far */
 	int missing_count;
 	int active_count; /* stored active before */
 

@@ -11,15 +11,20 @@
 #include "store/columns.h"
 #include "store/liked.h"
 
-/* Places without identity are among the rows; those in the list come first. */
-static const char LOAD[] = "SELECT track_id, added_at, is_active, list_rank\n"
-						   "  FROM spotify.liked_tracks\n"
-						   " WHERE account = $1\n"
-						   "UNION ALL\n"
-						   "SELECT NULL, added_at, false, list_rank\n"
-						   "  FROM spotify.liked_null_places\n"
-						   " WHERE account = $1\n"
-						   " ORDER BY list_rank DESC NULLS LAST";
+/*
+ * Places without identity are among the rows; those in the list come first.  A
+ * row made inactive by hand may have kept its rank.
+ */
+static const char LOAD[] =
+	"SELECT track_id, added_at, is_active,\n"
+	"       CASE WHEN is_active THEN list_rank END AS list_rank\n"
+	"  FROM spotify.liked_tracks\n"
+	" WHERE account = $1\n"
+	"UNION ALL\n"
+	"SELECT NULL, added_at, false, list_rank\n"
+	"  FROM spotify.liked_null_places\n"
+	" WHERE account = $1\n"
+	" ORDER BY list_rank DESC NULLS LAST";
 
 /* What makes a row one of the list is the predicate of its index, too. */
 static const char LOAD_PLACES[] = "SELECT track_id, added_at, true, list_rank\n"
@@ -93,11 +98,15 @@ static const char DELETE_NULL_PLACES[] =
 	" WHERE account = $1\n"
 	"   AND list_rank <> ALL ($2)";
 
+/* A place that comes may have the rank of one that goes. */
 static const char INSERT_NULL_PLACES[] =
-	"INSERT INTO spotify.liked_null_places (account, list_rank, added_at)\n"
-	"SELECT $1, place.list_rank, place.added_at\n"
-	"  FROM unnest($2, $3) AS place (list_rank, added_at)\n"
-	"ON CONFLICT (account, list_rank) DO NOTHING";
+	"INSERT INTO spotify.liked_null_places AS place\n"
+	"       (account, list_rank, added_at)\n"
+	"SELECT $1, change.list_rank, change.added_at\n"
+	"  FROM unnest($2, $3) AS change (list_rank, added_at)\n"
+	"ON CONFLICT (account, list_rank) DO UPDATE\n"
+	"   SET added_at = EXCLUDED.added_at\n"
+	" WHERE place.added_at IS DISTINCT FROM EXCLUDED.added_at";
 
 static const char WRITE_EVENTS[] =
 	"INSERT INTO spotify.liked_events\n"

@@ -197,7 +197,10 @@ handle_odd_page(ListReader *reader, const PageRequest *request)
 		reader->is_given_up = true;
 }
 
-/* A page that the scan has already, to be compared with that. */
+/*
+ * A page that the scan has already, to be compared with that.  An odd one is
+ * asked for again, unless it shows that a list said to be empty is not.
+ */
 static void
 handle_check(ListReader *reader, const PageRequest *request)
 {
@@ -205,7 +208,8 @@ handle_check(ListReader *reader, const PageRequest *request)
 
 	reader->is_check_passed =
 		spotify_scan_has_page(scan, &reader->page, request->offset);
-	if (!reader->is_check_passed && request->rereads < MAX_REREADS &&
+	if (!reader->is_check_passed && scan->total > 0 &&
+		request->rereads < MAX_REREADS &&
 		!spotify_scan_page_fits(scan, &reader->page, request->offset))
 		ask_for_page(reader, PAGE_CHECK, request->offset, request->rereads + 1);
 }
@@ -382,12 +386,25 @@ plan_delta(ListReader *reader)
 		spotify_report_out_of_memory();
 }
 
+/*
+ * Whether the first page may be planned by: a page of zeros would have Spotify
+ * be asked about all that is stored, and the whole list be read.
+ */
+static bool
+is_believable(ListReader *reader)
+{
+	return reader->reading->scan.total > 0 ||
+		   reader->stored->known.count == 0 || check_page(reader, 0);
+}
+
 /* Reads what shows the changes.  Returns false if all must be read. */
 static bool
 read_changes(ListReader *reader)
 {
 	SpotifyListReading *reading = reader->reading;
 
+	if (!is_believable(reader))
+		return true;
 	while (reading->scan.is_unbroken)
 	{
 		plan_delta(reader);
@@ -530,7 +547,8 @@ spotify_list_read_whole(SpotifyListReader *reader)
 bool
 spotify_list_confirm(SpotifyListReader *reader)
 {
-	if (check_page(reader, 0))
+	/* That a list is empty was asked twice already. */
+	if (reader->reading->scan.total == 0 || check_page(reader, 0))
 		return true;
 	reader->reading->is_complete = false;
 	read_passes(reader);

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use JSON::PP;
 use POSIX qw(ceil);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -183,6 +184,14 @@ $node->safe_psql('postgres',
 	  . $mock->get('library')->[200]{id} . "'");
 full('a row changed by hand', reactivated => 1);
 
+my $by_hand = $mock->get('library')->[100]{id};
+$node->safe_psql('postgres',
+	"UPDATE spotify.liked_tracks SET is_active = false WHERE track_id = '$by_hand'");
+$mock->post('unlike', { ids => [$by_hand] });
+full('a row changed by hand, and rightly');
+$mock->post('like', { count => 1 });
+delta('a row changed by hand, and rightly: after that', inserted => 1, reactivated => 0);
+
 $node->safe_psql('postgres', 'DELETE FROM spotify.sync_runs');
 full('no log of runs');
 
@@ -237,6 +246,60 @@ $mock->post('insert', { position => 0, kind => 'null' });
 delta('a null in front', inserted => 0);
 delta('after it', inserted => 0);
 
+# A track that Spotify shows as a null from one day on is liked nevertheless.
+store_library(220);
+my $hidden = $mock->get('library')->[100];
+$mock->post('unlike', { ids => [ $hidden->{id} ] });
+$mock->post('insert',
+	{ position => 100, kind => 'null_track', added_at => $hidden->{added_at} });
+$mock->post('like', { count => 1 });
+$mock->fault({ match => { path => 'contains' }, action => { body => '[true]' } });
+sync_liked($node) for 1 .. 3;
+is(query_row($node, "SELECT is_active FROM spotify.liked_tracks WHERE track_id = '$hidden->{id}'")
+	  ->{is_active},
+	JSON::PP::true, 'a track that became a null: it stays active');
+$mock->forget_log;
+is(sync_liked($node)->{mode}, 'delta', 'a track that became a null: later runs are deltas');
+is(api_requests(), 2, 'a track that became a null: they take two requests');
+$mock->no_faults;
+$mock->post('unlike', { positions => [101] });
+delta('a track that became a null is gone', deactivated => 1);
+
+# One null in front gives way to another, which gets its place.
+store_library(120);
+for my $day (2, 3)
+{
+	$mock->post('unlike', { positions => [0] }) if $day == 3;
+	$mock->post('insert',
+		{ position => 0, kind => 'null_track', added_at => "2026-11-0${day}T00:00:00Z" });
+	delta('a null in front with another date', inserted => 0);
+}
+$digests = table_digests($node);
+$mock->forget_log;
+delta('the null in front is known', inserted => 0);
+is(api_requests(), 2, 'the null in front is known: two requests');
+is_deeply(table_digests($node), $digests, 'the null in front is known: no row is written');
+
+# ------------------------------------------------------------ a page of zeros
+
+store_library(1000);
+$mock->post('like', { count => 1 });
+$mock->fault({ match => { path => '/me/tracks$', nth => 1 },
+	action => { zeroed => JSON::PP::true } });
+delta('a page of zeros', inserted => 1, deactivated => 0);
+my $count = $mock->count;
+is($count->{contains} + $count->{library}, 0, 'a page of zeros: Spotify is not asked about tracks');
+is($count->{tracks}, 4, 'a page of zeros: it is read again, and then what a delta needs');
+$mock->no_faults;
+$mock->post('library', { size => 0 });
+$mock->forget_log;
+is(sync_liked($node, 'allow_mass_removal => true')->{deactivated},
+	1001, 'a library without any like left');
+is($mock->count->{tracks}, 2, 'a library without any like left: the page is read twice');
+delta('no like at all', deactivated => 0);
+$mock->post('like', { count => 1 });
+delta('the first like', reactivated => 1);
+
 # ------------------------------------------------------------- rate limits
 
 my $session = open_session($node);
@@ -271,8 +334,9 @@ start_over($node, $mock, size => 500);
 $mock->post('config', { latency_ms => 400 });
 my $answer = ask($session,
 	'SET spotify_etl.max_concurrency = 1; SELECT spotify_sync_liked(full_scan => true)');
-my @notices = $answer->{text} =~ /^NOTICE:.*$/mg;
-cmp_ok(scalar @notices, '>=', 1, 'a run of more than two seconds tells how far it is');
+my @notices = $answer->{text} =~ /NOTICE:.*$/mg;
+cmp_ok(scalar @notices, '>=', 1, 'a run of more than two seconds tells how far it is')
+  or diag($answer->{text});
 cmp_ok(scalar @notices, '<=', 5, 'and that once a second at most');
 like($notices[0],
 	qr/collection "liked": \d+ of 500 entries read, \d+ per second, about \d+ s left/,

@@ -226,15 +226,14 @@ handle_page(ListReader *reader, const PageRequest *request)
 		handle_odd_page(reader, request);
 }
 
-/* How many entries are still to be received; -1 if a delta finds out. */
-static int
-count_left(const ListReader *reader)
+/* Tells how far this pass is, if it will have read the whole list. */
+static void
+tell_progress(ListReader *reader)
 {
 	const SpotifyScan *scan = &reader->reading->scan;
 
-	if (reader->wants_delta)
-		return -1;
-	return scan->received < scan->total ? scan->total - scan->received : 0;
+	spotify_progress_add(&reader->told, reader->page.count, scan->received,
+						 reader->wants_delta ? -1 : scan->total);
 }
 
 /* Handles the page at hand, and gives it back. */
@@ -242,7 +241,7 @@ static void
 finish_page(ListReader *reader, const PageRequest *request)
 {
 	handle_page(reader, request);
-	spotify_progress_add(&reader->told, reader->page.count, count_left(reader));
+	tell_progress(reader);
 	release_page(reader);
 }
 

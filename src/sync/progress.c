@@ -21,11 +21,11 @@ spotify_progress_begin(SpotifyProgress *progress, const char *collection)
 }
 
 static void
-tell(const SpotifyProgress *progress, double seconds, int left)
+tell(const SpotifyProgress *progress, double seconds, int done, int total)
 {
 	double rate = progress->entries / seconds;
 
-	if (left < 0)
+	if (total < 0)
 		ereport(NOTICE,
 				(errmsg("collection \"%s\": %d entries read, %.0f per second",
 						progress->collection, progress->entries, rate)));
@@ -34,12 +34,13 @@ tell(const SpotifyProgress *progress, double seconds, int left)
 			NOTICE,
 			(errmsg(
 				"collection \"%s\": %d of %d entries read, %.0f per second, about %.0f s left",
-				progress->collection, progress->entries,
-				progress->entries + left, rate, left / Max(rate, 1))));
+				progress->collection, done, total, rate,
+				(total - done) / Max(rate, 1))));
 }
 
 void
-spotify_progress_add(SpotifyProgress *progress, int entries, int left)
+spotify_progress_add(SpotifyProgress *progress, int entries, int done,
+					 int total)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -48,5 +49,6 @@ spotify_progress_add(SpotifyProgress *progress, int entries, int left)
 		!TimestampDifferenceExceeds(progress->told_at, now, INTERVAL_MS))
 		return;
 	progress->told_at = now;
-	tell(progress, (now - progress->started_at) / (double) USECS_PER_SEC, left);
+	tell(progress, (now - progress->started_at) / (double) USECS_PER_SEC,
+		 Min(done, total), total);
 }

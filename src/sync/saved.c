@@ -125,10 +125,11 @@ record_audit(SavedSync *sync)
 	const SpotifyListReading *reading = sync->reading;
 	const SpotifyAudit *audit = &sync->stored->audit;
 	int total = reading->scan.total;
-	int pages = spotify_audit_count(audit, total);
+	int pages;
 
 	if (!reading->is_delta)
 		return;
+	pages = spotify_audit_count(audit, total);
 	sync->run.record.audit_offset.is_known = true;
 	sync->run.record.audit_offset.value =
 		reading->delta.has_audit ? spotify_audit_offset(audit, total, pages - 1)

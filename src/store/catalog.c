@@ -182,34 +182,30 @@ typedef struct Credits
 	SpotifyColumns *credits; /* owner, position, artist */
 } Credits;
 
-/*
- * A statement takes each row once.  Some mentions of an artist or an album say
- * less than others; if the first was such a one, a better one comes again.
- */
-typedef struct Mentions
-{
-	HTAB *seen; /* what is in the batch already */
-	SpotifyColumns *first;
-	SpotifyColumns *again;
-} Mentions;
-
 struct SpotifyCatalog
 {
 	MemoryContext context;
-	Mentions artists;
-	Mentions albums;
-	Mentions tracks;
+	HTAB *seen_artists; /* what is in the batch already */
+	HTAB *seen_albums;
+	HTAB *seen_tracks;
+	SpotifyColumns *artists;
+	SpotifyColumns *albums;
+	SpotifyColumns *tracks;
 	Credits album_credits;
 	Credits track_credits;
 };
 
-/* Ids vary in length, so the key of the tables is a pointer to one. */
+/*
+ * Ids vary in length, so the key of the tables is a pointer to one.  Some
+ * mentions of an artist or an album say less than others.  A statement takes
+ * each row once, so what is not known whole waits until the batch is written.
+ */
 typedef struct Seen
 {
 	const char *id;
-	int known;		  /* how many fields the first mention knew */
-	bool is_again;	  /* a better one followed */
-	bool has_credits; /* its artists were told */
+	SpotifyAlbum *partial; /* what several mentions told of an album */
+	bool is_added;		   /* to the columns */
+	bool has_credits;	   /* its artists were told */
 } Seen;
 
 static uint32
@@ -239,36 +235,16 @@ create_id_set(MemoryContext context)
 					   HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 }
 
-static void
-init_mentions(Mentions *mentions, MemoryContext context, const Oid *types,
-			  int column_count)
-{
-	mentions->seen = create_id_set(context);
-	mentions->first = spotify_columns_create(context, types, column_count);
-	mentions->again = spotify_columns_create(context, types, column_count);
-}
-
-/*
- * Where to add what a mention knows, so many fields; NULL if it is of no use.
- * Seen is set in any case.
- */
-static SpotifyColumns *
-choose_columns(SpotifyCatalog *catalog, Mentions *mentions, const char *id,
-			   int known, Seen **seen)
+/* The entry of an id; a new one is all zero. */
+static Seen *
+look_up(const SpotifyCatalog *catalog, HTAB *set, const char *id)
 {
 	bool found;
+	Seen *seen = hash_search(set, &id, HASH_ENTER, &found);
 
-	*seen = hash_search(mentions->seen, &id, HASH_ENTER, &found);
 	if (!found)
-	{
-		**seen = (Seen){ .id = MemoryContextStrdup(catalog->context, id),
-						 .known = known };
-		return mentions->first;
-	}
-	if ((*seen)->is_again || known <= (*seen)->known)
-		return NULL;
-	(*seen)->is_again = true;
-	return mentions->again;
+		*seen = (Seen){ .id = MemoryContextStrdup(catalog->context, id) };
+	return seen;
 }
 
 static void
@@ -289,12 +265,15 @@ spotify_catalog_create(void)
 		MemoryContextAllocZero(context, sizeof(SpotifyCatalog));
 
 	catalog->context = context;
-	init_mentions(&catalog->artists, context, ARTIST_TYPES,
-				  lengthof(ARTIST_TYPES));
-	init_mentions(&catalog->albums, context, ALBUM_TYPES,
-				  lengthof(ALBUM_TYPES));
-	init_mentions(&catalog->tracks, context, TRACK_TYPES,
-				  lengthof(TRACK_TYPES));
+	catalog->seen_artists = create_id_set(context);
+	catalog->seen_albums = create_id_set(context);
+	catalog->seen_tracks = create_id_set(context);
+	catalog->artists =
+		spotify_columns_create(context, ARTIST_TYPES, lengthof(ARTIST_TYPES));
+	catalog->albums =
+		spotify_columns_create(context, ALBUM_TYPES, lengthof(ALBUM_TYPES));
+	catalog->tracks =
+		spotify_columns_create(context, TRACK_TYPES, lengthof(TRACK_TYPES));
 	init_credits(&catalog->album_credits, context);
 	init_credits(&catalog->track_credits, context);
 	return catalog;
@@ -307,16 +286,21 @@ spotify_catalog_release(SpotifyCatalog *catalog)
 }
 
 static void
+add_artist_row(SpotifyCatalog *catalog, Seen *seen, const char *name)
+{
+	spotify_columns_text(catalog->artists, seen->id);
+	spotify_columns_text(catalog->artists, name);
+	seen->is_added = true;
+}
+
+/* One without a name may get it from another mention. */
+static void
 add_artist(SpotifyCatalog *catalog, const SpotifyArtist *artist)
 {
-	Seen *seen;
-	SpotifyColumns *columns = choose_columns(
-		catalog, &catalog->artists, artist->id, artist->name != NULL, &seen);
+	Seen *seen = look_up(catalog, catalog->seen_artists, artist->id);
 
-	if (columns == NULL)
-		return;
-	spotify_columns_text(columns, artist->id);
-	spotify_columns_text(columns, artist->name);
+	if (!seen->is_added && artist->name != NULL)
+		add_artist_row(catalog, seen, artist->name);
 }
 
 /* Artists without identity are left out, but keep their position. */
@@ -340,36 +324,63 @@ add_credits(SpotifyCatalog *catalog, Credits *credits, const char *owner_id,
 	}
 }
 
-static int
-count_known(const SpotifyAlbum *album)
+static bool
+is_whole(const SpotifyAlbum *album)
 {
-	return (album->name != NULL) + (album->album_type != NULL) +
-		   (album->release_date != NULL) +
-		   (album->release_date_precision != NULL) +
-		   album->total_tracks.is_known + (album->image_url != NULL);
+	return album->name != NULL && album->album_type != NULL &&
+		   album->release_date != NULL &&
+		   album->release_date_precision != NULL &&
+		   album->total_tracks.is_known && album->image_url != NULL;
 }
 
 static void
-add_album_fields(SpotifyColumns *columns, const SpotifyAlbum *album)
+add_album_row(SpotifyCatalog *catalog, Seen *seen, const SpotifyAlbum *album)
 {
-	spotify_columns_text(columns, album->id);
-	spotify_columns_text(columns, album->name);
-	spotify_columns_text(columns, album->album_type);
-	spotify_columns_text(columns, album->release_date);
-	spotify_columns_text(columns, album->release_date_precision);
-	spotify_columns_integer(columns, album->total_tracks);
-	spotify_columns_text(columns, album->image_url);
+	spotify_columns_text(catalog->albums, seen->id);
+	spotify_columns_text(catalog->albums, album->name);
+	spotify_columns_text(catalog->albums, album->album_type);
+	spotify_columns_text(catalog->albums, album->release_date);
+	spotify_columns_text(catalog->albums, album->release_date_precision);
+	spotify_columns_integer(catalog->albums, album->total_tracks);
+	spotify_columns_text(catalog->albums, album->image_url);
+	seen->is_added = true;
+}
+
+static void
+complete_text(SpotifyCatalog *catalog, const char **known, const char *told)
+{
+	if (*known == NULL && told != NULL)
+		*known = MemoryContextStrdup(catalog->context, told);
+}
+
+/* Of two mentions that differ the first one counts. */
+static void
+complete_album(SpotifyCatalog *catalog, Seen *seen, const SpotifyAlbum *album)
+{
+	SpotifyAlbum *known = seen->partial;
+
+	if (known == NULL)
+		known = seen->partial =
+			MemoryContextAllocZero(catalog->context, sizeof(SpotifyAlbum));
+	complete_text(catalog, &known->name, album->name);
+	complete_text(catalog, &known->album_type, album->album_type);
+	complete_text(catalog, &known->release_date, album->release_date);
+	complete_text(catalog, &known->release_date_precision,
+				  album->release_date_precision);
+	if (!known->total_tracks.is_known)
+		known->total_tracks = album->total_tracks;
+	complete_text(catalog, &known->image_url, album->image_url);
 }
 
 static void
 add_album(SpotifyCatalog *catalog, const SpotifyAlbum *album)
 {
-	Seen *seen;
-	SpotifyColumns *columns = choose_columns(
-		catalog, &catalog->albums, album->id, count_known(album), &seen);
+	Seen *seen = look_up(catalog, catalog->seen_albums, album->id);
 
-	if (columns != NULL)
-		add_album_fields(columns, album);
+	if (!seen->is_added && seen->partial == NULL && is_whole(album))
+		add_album_row(catalog, seen, album);
+	else if (!seen->is_added)
+		complete_album(catalog, seen, album);
 	if (!seen->has_credits)
 		add_credits(catalog, &catalog->album_credits, album->id,
 					&album->artists);
@@ -380,26 +391,42 @@ add_album(SpotifyCatalog *catalog, const SpotifyAlbum *album)
 void
 spotify_catalog_add_track(SpotifyCatalog *catalog, const SpotifyTrack *track)
 {
-	Seen *seen;
-	SpotifyColumns *columns =
-		choose_columns(catalog, &catalog->tracks, track->id, 0, &seen);
+	Seen *seen = look_up(catalog, catalog->seen_tracks, track->id);
 
-	if (columns == NULL)
+	if (seen->is_added)
 		return;
+	seen->is_added = true;
 	if (track->album.id != NULL)
 		add_album(catalog, &track->album);
-	spotify_columns_text(columns, track->id);
-	spotify_columns_text(columns, track->name);
-	spotify_columns_text(columns, track->album.id);
-	spotify_columns_integer(columns, track->duration_ms);
-	spotify_columns_boolean(columns, track->is_explicit);
-	spotify_columns_integer(columns, track->disc_number);
-	spotify_columns_integer(columns, track->track_number);
-	spotify_columns_text(columns, track->isrc);
-	spotify_columns_integer(columns, track->popularity);
-	spotify_columns_boolean(columns, track->is_local);
-	spotify_columns_text(columns, track->uri);
+	spotify_columns_text(catalog->tracks, track->id);
+	spotify_columns_text(catalog->tracks, track->name);
+	spotify_columns_text(catalog->tracks, track->album.id);
+	spotify_columns_integer(catalog->tracks, track->duration_ms);
+	spotify_columns_boolean(catalog->tracks, track->is_explicit);
+	spotify_columns_integer(catalog->tracks, track->disc_number);
+	spotify_columns_integer(catalog->tracks, track->track_number);
+	spotify_columns_text(catalog->tracks, track->isrc);
+	spotify_columns_integer(catalog->tracks, track->popularity);
+	spotify_columns_boolean(catalog->tracks, track->is_local);
+	spotify_columns_text(catalog->tracks, track->uri);
 	add_credits(catalog, &catalog->track_credits, track->id, &track->artists);
+}
+
+/* Adds what no mention told more of. */
+static void
+add_partial_rows(SpotifyCatalog *catalog)
+{
+	HASH_SEQ_STATUS scan;
+	Seen *seen;
+
+	hash_seq_init(&scan, catalog->seen_artists);
+	while ((seen = hash_seq_search(&scan)) != NULL)
+		if (!seen->is_added)
+			add_artist_row(catalog, seen, NULL);
+	hash_seq_init(&scan, catalog->seen_albums);
+	while ((seen = hash_seq_search(&scan)) != NULL)
+		if (!seen->is_added)
+			add_album_row(catalog, seen, seen->partial);
 }
 
 /* Runs a statement with one or two sets of columns as its parameters. */
@@ -420,22 +447,15 @@ write_columns(const char *statement, const SpotifyColumns *columns,
 	MemoryContextDelete(context);
 }
 
-static void
-write_mentions(const char *statement, const Mentions *mentions)
-{
-	write_columns(statement, mentions->first, NULL);
-	if (!spotify_columns_are_empty(mentions->again))
-		write_columns(statement, mentions->again, NULL);
-}
-
 void
-spotify_catalog_write(const SpotifyCatalog *catalog)
+spotify_catalog_write(SpotifyCatalog *catalog)
 {
-	write_mentions(WRITE_ARTISTS, &catalog->artists);
-	write_mentions(WRITE_ALBUMS, &catalog->albums);
+	add_partial_rows(catalog);
+	write_columns(WRITE_ARTISTS, catalog->artists, NULL);
+	write_columns(WRITE_ALBUMS, catalog->albums, NULL);
 	write_columns(WRITE_ALBUM_ARTISTS, catalog->album_credits.owners,
 				  catalog->album_credits.credits);
-	write_mentions(WRITE_TRACKS, &catalog->tracks);
+	write_columns(WRITE_TRACKS, catalog->tracks, NULL);
 	write_columns(WRITE_TRACK_ARTISTS, catalog->track_credits.owners,
 				  catalog->track_credits.credits);
 }

@@ -3,7 +3,8 @@
  *		The catalogue: artists, albums, tracks and who made them.
  *
  * A batch collects what was received, each artist, album and track once, and
- * writes it by one statement for each table.  What is stored already and did
+ * writes it by one statement for each table.  Mentions of an artist or album
+ * complete one another; where they differ, the first one counts.  What is stored already and did
  * not change is not touched.  A field that Spotify left out keeps its last
  * known value: apps in development mode see fewer fields than others.
  */
@@ -21,7 +22,7 @@ extern SpotifyCatalog *spotify_catalog_create(void);
 extern void spotify_catalog_add_track(SpotifyCatalog *catalog,
 									  const SpotifyTrack *track);
 
-extern void spotify_catalog_write(const SpotifyCatalog *catalog);
+extern void spotify_catalog_write(SpotifyCatalog *catalog);
 
 extern void spotify_catalog_release(SpotifyCatalog *catalog);
 

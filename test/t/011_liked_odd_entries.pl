@@ -535,6 +535,8 @@ my %second_half = map { $_ => 'absent' }
 for my $entries (
 	[ entry('half', %first_half), entry('other half', %second_half) ],
 	[ entry('other half', %second_half), entry('half', %first_half) ],
+	[ entry('nothing', %first_half, %second_half), entry('half', %first_half),
+		entry('other half', %second_half) ],
 	[ entry('nothing', %first_half, %second_half), entry('whole') ],
 	[ entry('whole'), entry('nothing', %first_half, %second_half) ])
 {
@@ -542,8 +544,8 @@ for my $entries (
 	start_over($node, $mock);
 	insert(0, @$entries);
 	sync_liked($node);
-	is_deeply(query_row($node, $ABOUT_ALBUM), \%album, "an album told of twice, $name: all is known");
-	check_nothing_written("an album told of twice, $name");
+	is_deeply(query_row($node, $ABOUT_ALBUM), \%album, "an album told of by $name: all is known");
+	check_nothing_written("an album told of by $name");
 }
 
 # Text is repaired wherever it stands: here a, FF, \u0000, \ud800, b.

@@ -1,6 +1,7 @@
-# CALL spotify_sync_all(): every enabled account, a commit after each run, no
-# snapshot and no row lock while Spotify is waited for, failures at the end,
-# the rights that it takes and gives back, and where it cannot commit.
+# CALL spotify_sync_all(): every collection of every enabled account, a commit
+# after each run, no snapshot and no row lock while Spotify is waited for,
+# failures at the end, the rights that it takes and gives back, and where it
+# cannot commit.
 
 use strict;
 use warnings;
@@ -13,6 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 use SpotifyMock;
+use SpotifyPlays;
 use SpotifyTest;
 
 my $CALL = 'CALL public.spotify_sync_all()';
@@ -57,7 +59,7 @@ sub works
 	return;
 }
 
-# Accounts as on the first day, each with songs of its own.
+# Accounts as on the first day, each with songs and plays of its own.
 sub renew
 {
 	$mock->post('reset');
@@ -67,6 +69,7 @@ sub renew
 		my ($name, $token) = ($NAMES[ $number - 1 ], "mock-refresh-token-$number");
 		$mock->post('user', { id => $name });
 		$mock->post('library', { user => $name, size => $SIZE, first_index => 100 * $number });
+		play($mock, time - 600 * $_, index => 100 * $number + $_, user => $name) for 1 .. 3;
 		$mock->post('refresh_token', { refresh_token => $token, user => $name });
 		value($admin,
 			"SELECT spotify_set_account('mock-client', 'mock-secret', '$token', account => '$name')");
@@ -74,24 +77,44 @@ sub renew
 	return;
 }
 
-# What ran for each account, in the order in which it ended.
-sub runs
-{
-	return value($other, <<~'SQL');
-		SELECT string_agg(format('%s %s %s', account, status, error_code), ', ' ORDER BY run_id)
-		  FROM spotify.sync_runs
-		SQL
-}
-
+# That these runs are in the log and no others, in the order in which they
+# ended: account, collection and, if it did not succeed, status and error code.
 sub ran
 {
-	my ($expected, $name) = @_;
+	my ($name, @expected) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	is(runs(), $expected, "$name: these runs are in the log");
+	my $runs = value($other, <<~'SQL');
+		SELECT concat_ws(' ', account, collection, NULLIF(status, 'succeeded'), error_code)
+		  FROM spotify.sync_runs
+		 ORDER BY run_id
+		SQL
+	is_deeply([ split /\n/, $runs ], \@expected, "$name: these runs are in the log")
+	  or diag($runs);
 	return;
 }
 
-my $ALL_RAN = join ', ', map { "$_ succeeded " } @NAMES;
+# The runs of these accounts if all is well.
+sub both { return map { ("$_ liked", "$_ recently_played") } @_; }
+
+# That so many transactions wrote the runs in the log.
+sub transactions
+{
+	my ($count, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	is( value($other, 'SELECT count(DISTINCT pg_xact_commit_timestamp(xmin)) FROM spotify.sync_runs'),
+		$count, $name);
+	return;
+}
+
+# What is wrong in the tables of an account.
+sub wrong
+{
+	my ($account) = @_;
+	my %names = (account => $account, user => $account);
+	return (
+		liked_differences($other, $mock, %names),
+		play_differences([ stored_plays($other, %names) ], [ true_plays($mock, %names) ]));
+}
 
 # That the tables of these accounts, of all by default, are true.
 sub true_tables
@@ -99,8 +122,7 @@ sub true_tables
 	my ($name, @accounts) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	@accounts = @NAMES unless @accounts;
-	my @wrong = map { liked_differences($other, $mock, account => $_, user => $_) } @accounts;
-	is_deeply(\@wrong, [], "$name: the tables are true");
+	is_deeply([ map { wrong($_) } @accounts ], [], "$name: the tables are true");
 	return;
 }
 
@@ -161,19 +183,18 @@ sub no_row_is_locked
 	return;
 }
 
-# Every enabled account, and a commit after each
+# Every collection of every enabled account, and a commit after each
 
 renew();
 works($admin, 'three accounts');
-ran($ALL_RAN, 'three accounts');
+ran('three accounts', both(@NAMES));
 true_tables('three accounts');
-is( value($other, 'SELECT count(DISTINCT pg_xact_commit_timestamp(xmin)) FROM spotify.sync_runs'),
-	3, 'each run is a transaction of its own');
+transactions(6, 'each run is a transaction of its own');
 
 renew();
 value($admin, q{UPDATE spotify.accounts SET is_enabled = false WHERE account = 'ben'});
 works($admin, 'one of three is disabled');
-ran('anna succeeded , carla succeeded ', 'one of three is disabled');
+ran('one of three is disabled', both(qw(anna carla)));
 is($mock->get('count?user=ben')->{total}, 0, 'one of three is disabled: nothing is asked for it');
 
 renew();
@@ -213,13 +234,14 @@ begin($admin);
 wait_for_request('token', 'anna', $pid);
 is(held($pid), 'active||', 'waiting for a token: no snapshot and no transaction id');
 is(value($admin, 'SELECT 1'), '1', 'and the call comes to its end');
-ran($ALL_RAN, 'a token that comes late');
+ran('a token that comes late', both(@NAMES));
 
 for my $case (
-	[ 'a page', '/me/tracks$', 'tracks' ],
-	[ 'the proof of a removal', '/me/library/contains$', 'contains' ])
+	[ 'a page', '/me/tracks$', 'tracks', 'liked' ],
+	[ 'the proof of a removal', '/me/library/contains$', 'contains', 'liked' ],
+	[ 'the plays', '/me/player/recently-played$', 'recently_played', 'recently_played', 'ben liked' ])
 {
-	my ($what, $path, $kind) = @$case;
+	my ($what, $path, $kind, $collection, @before) = @$case;
 	renew();
 	works($admin, "before $what");
 	value($admin, 'DELETE FROM spotify.sync_runs');
@@ -230,18 +252,18 @@ for my $case (
 	wait_for_request($kind, 'ben', $pid);
 	is(held($pid), 'active||', "waiting for $what: no snapshot and no transaction id");
 	no_row_is_locked("waiting for $what");
-	ran('anna succeeded ', "waiting for $what");
+	ran("waiting for $what", both('anna'), @before);
 	true_tables("waiting for $what, what is committed", 'anna');
 	refused($other, '55P03', "waiting for $what: another run of the account",
-		q{SELECT spotify_sync_liked('ben')});
-	is( ask($other, q{SELECT status FROM spotify_sync_liked('carla')})->{output},
+		"SELECT spotify_sync_$collection('ben')");
+	is( ask($other, "SELECT status FROM spotify_sync_$collection('carla')")->{output},
 		'succeeded', "waiting for $what: another account may be synced");
 
 	# A cancel ends the whole and leaves what is committed.
 	value($other, "SELECT pg_cancel_backend($pid)");
 	is(ask($admin, 'SELECT 1')->{code}, '57014', "$what: a cancel is a cancel");
-	ran('anna succeeded , carla succeeded , ben failed 57014',
-		"$what: the run that was cancelled, and none after it");
+	ran("$what: the run that was cancelled, and none after it",
+		both('anna'), @before, "carla $collection", "ben $collection failed 57014");
 	is(value($admin, 'SELECT current_user, session_user'),
 		value($other, 'SELECT current_user, session_user'), "$what: the user is the same again");
 	works($admin, "after $what");
@@ -282,7 +304,7 @@ wait_for_request('tracks', 'ben', $victim_pid);
 value($other, "SELECT pg_terminate_backend($victim_pid)");
 $node->poll_query_until('postgres',
 	"SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $victim_pid");
-ran('anna succeeded ', 'a termination');
+ran('a termination', both('anna'));
 works($admin, 'after a termination');
 true_tables('after a termination');
 eval { $victim->quit };
@@ -292,7 +314,7 @@ value($admin, q{SET statement_timeout = '4s'});
 delay('/me/tracks$', 'ben', 600);
 refused($admin, '57014', 'statement_timeout');
 value($admin, 'RESET statement_timeout');
-ran('anna succeeded , ben failed 57014', 'statement_timeout');
+ran('statement_timeout', both('anna'), 'ben liked failed 57014');
 value($admin, 'RESET spotify_etl.request_timeout');
 
 # What changes meanwhile: an account is forgotten, disabled, or new
@@ -304,7 +326,15 @@ wait_for_request('tracks', 'anna', $pid);
 value($other, q{UPDATE spotify.accounts SET is_enabled = false WHERE account = 'ben'});
 value($other, q{SELECT spotify_forget_account('carla')});
 is(value($admin, 'SELECT 1'), '1', 'accounts that go meanwhile do no harm');
-ran('anna succeeded ', 'accounts that go meanwhile');
+ran('accounts that go meanwhile', both('anna'));
+
+renew();
+delay('/me/tracks$', 'anna', 6);
+begin($admin);
+wait_for_request('tracks', 'anna', $pid);
+value($other, q{UPDATE spotify.accounts SET is_enabled = false WHERE account = 'anna'});
+is(value($admin, 'SELECT 1'), '1', 'the account that is synced may be disabled');
+ran('an account that is disabled between its runs', 'anna liked', both(qw(ben carla)));
 
 # One that fails does not stop the others
 
@@ -319,8 +349,19 @@ like(
 like($error->{detail}, qr/status 503/, 'one of three fails: the detail is its own');
 like($error->{hint}, qr/try again later\.$/, 'one of three fails: so is the hint');
 unlike($error->{text}, qr/WARNING|CONTEXT/, 'one of three fails: nothing else is said');
-ran('anna succeeded , ben failed 08006, carla succeeded ', 'one of three fails');
+ran('one of three fails', both('anna'), 'ben liked failed 08006', 'ben recently_played', both('carla'));
 true_tables('one of three fails', qw(anna carla));
+
+renew();
+$mock->fault({ match => { path => '/me/player/recently-played$', user => 'ben' },
+		action => { status => 403 } });
+$error = refused($admin, '28000', 'plays that Spotify does not tell');
+like($error->{message}, qr/^sync of collection "recently_played" of account "ben" failed: /,
+	'plays that Spotify does not tell: the message names them');
+ran('plays that Spotify does not tell', both('anna'), 'ben liked', 'ben recently_played failed 28000', both('carla'));
+$mock->no_faults;
+works($admin, 'plays that Spotify tells again');
+true_tables('plays that Spotify tells again');
 
 renew();
 $mock->fault({ match => { path => '/me/tracks$', user => 'carla' }, action => { status => 503 } });
@@ -328,26 +369,31 @@ $mock->post('revoke', { refresh_token => 'mock-refresh-token-1' });
 $error = refused($admin, '28000', 'two of three fail');
 like(
 	$error->{message},
-	qr/^2 of 3 syncs failed, first that of collection "liked" of account "anna": the authorization/,
+	qr/^3 of 6 syncs failed, first that of collection "liked" of account "anna": the authorization/,
 	'two of three fail: the message has the first one');
 like(
 	$error->{text},
-	qr/"anna": 28000: .*Refresh token revoked.*\n.*"carla": 08006: .*status 503/,
-	'two of three fail: the detail has both');
+	qr/"liked"\ of\ account\ "anna":\ 28000:\ .*Refresh\ token\ revoked.*
+	   \n.*"recently_played"\ of\ account\ "anna":\ 28000:\ .*
+	   \n.*"liked"\ of\ account\ "carla":\ 08006:\ .*status\ 503/x,
+	'two of three fail: the detail has all three');
 like($error->{hint}, qr/sync_runs\.$/, 'two of three fail: the hint');
-ran('anna failed 28000, ben succeeded , carla failed 08006', 'two of three fail');
+ran('two of three fail', 'anna liked failed 28000', 'anna recently_played failed 28000', both('ben'),
+	'carla liked failed 08006', 'carla recently_played');
 true_tables('two of three fail', 'ben');
 $mock->no_faults;
 $error = refused($admin, '28000', 'one of them goes on failing');
-is($mock->get('count?user=anna')->{tracks}, 0, 'one of them goes on failing: without a request');
+is($mock->get('count?user=anna')->{$_}, 0, "one of them goes on failing: $_ are not asked for")
+  for qw(tracks recently_played);
 true_tables('one of them goes on failing', qw(ben carla));
 
 renew();
 $mock->fault({ match => { path => '/me/tracks$', user => 'anna' },
 		action => { status => 429, retry_after => 3600 } });
 $error = refused($admin, '53400', 'a rate limit of the client id that they share');
-like($error->{message}, qr/^3 of 3 syncs failed/, 'a rate limit ends all of them');
+like($error->{message}, qr/^6 of 6 syncs failed/, 'a rate limit ends all of them');
 is($mock->count->{tracks}, 1, 'a rate limit: one request met it, the others are not sent');
+is($mock->count->{recently_played}, 0, 'a rate limit: nor for another collection');
 
 renew();
 my $third = open_session($node, q{SET spotify_etl.request_timeout = '20min';});
@@ -356,9 +402,9 @@ delay('/me/tracks$', 'ben', 600);
 begin($third, q{SELECT spotify_sync_liked('ben')});
 wait_for_request('tracks', 'ben', $third_pid);
 $error = refused($admin, '55P03', 'a run of somebody else is under way');
-like($error->{message}, qr/account "ben" failed: another sync/,
+like($error->{message}, qr/"liked" of account "ben" failed: another sync/,
 	'a run of somebody else is under way: the message');
-ran('anna succeeded , carla succeeded ', 'a run of somebody else is under way');
+ran('a run of somebody else is under way', both('anna'), 'ben recently_played', both('carla'));
 value($other, "SELECT pg_cancel_backend($third_pid)");
 is(ask($third, 'SELECT 1')->{code}, '57014', 'the run of somebody else is cancelled');
 $third->quit;
@@ -372,7 +418,7 @@ $third->quit;
 		  FROM generate_series(1, $count) AS n
 		SQL
 	$error = refused($admin, '28000', "$count that are not authorized");
-	like($error->{text}, qr/And 5 more\.\n/, "$count that are not authorized: not all are listed");
+	like($error->{text}, qr/And 30 more\.\n/, "$count that are not authorized: not all are listed");
 	is($mock->count->{total}, 0, "$count that are not authorized: nothing is asked");
 }
 value($admin, 'RESET spotify_etl.max_retries');
@@ -397,19 +443,18 @@ for my $case (
 		"DO \$\$ BEGIN $CALL; EXCEPTION WHEN division_by_zero THEN NULL; END \$\$", 1 ],
 	[ 'a procedure of other rights', 'CALL in_definer()', 1 ],
 	[ 'a procedure with SET', 'CALL with_set()', 1 ],
-	[ 'DO', "DO \$\$ BEGIN $CALL; END \$\$", 3 ],
-	[ 'a loop', "DO \$\$ BEGIN FOR i IN 1 .. 2 LOOP $CALL; END LOOP; END \$\$", 6, 2 ],
+	[ 'DO', "DO \$\$ BEGIN $CALL; END \$\$", 6 ],
+	[ 'a loop', "DO \$\$ BEGIN FOR i IN 1 .. 2 LOOP $CALL; END LOOP; END \$\$", 12, 2 ],
 	[ 'a loop over a query',
 		"DO \$\$ DECLARE r record; BEGIN FOR r IN SELECT generate_series(1, 2) LOOP $CALL; END LOOP; END \$\$",
-		6, 2 ],
-	[ 'a procedure that commits', 'CALL in_procedure()', 3 ])
+		12, 2 ],
+	[ 'a procedure that commits', 'CALL in_procedure()', 6 ])
 {
 	my ($name, $sql, $transactions, $rounds) = @$case;
 	renew();
 	works($admin, "in $name", $sql);
-	ran(join(', ', ($ALL_RAN) x ($rounds // 1)), "in $name");
-	is(value($other, 'SELECT count(DISTINCT pg_xact_commit_timestamp(xmin)) FROM spotify.sync_runs'),
-		$transactions, "in $name: so many transactions");
+	ran("in $name", (both(@NAMES)) x ($rounds // 1));
+	transactions($transactions, "in $name: so many transactions");
 	true_tables("in $name");
 }
 
@@ -429,7 +474,7 @@ like($error->{hint}, qr/outside of a transaction block/,
 is($mock->get('count?user=carla')->{tracks} > 0, 1,
 	'a failure in a transaction block: the others are synced all the same');
 value($admin, 'ROLLBACK');
-ran('ben failed 28000', 'a failure in a transaction block: it is in the log');
+ran('a failure in a transaction block', 'ben liked failed 28000');
 is( value($admin, <<~SQL), '', 'a failure can be caught');
 	DO \$\$
 	BEGIN
@@ -440,6 +485,7 @@ is( value($admin, <<~SQL), '', 'a failure can be caught');
 			NULL;
 		END;
 		PERFORM spotify_sync_liked('anna');
+		PERFORM spotify_sync_recently_played('anna');
 	END
 	\$\$
 	SQL
@@ -463,6 +509,7 @@ my @FORBIDDEN = (
 	'SELECT FROM spotify.sync_runs',
 	'SELECT FROM spotify_private.credentials',
 	q{SELECT spotify_sync_liked('anna')},
+	q{SELECT spotify_sync_recently_played('anna')},
 	q{SELECT spotify_forget_account('anna')});
 
 sub has_no_rights
@@ -564,7 +611,9 @@ $mock->post('library', { user => 'ben', size => 5000 });
 value($admin, "SELECT spotify_set_account('long-client', '$long', 'long-token', account => 'ben')");
 $mock->fault({ match => { path => '/me/tracks$', user => 'ben', nth => 90 },
 		action => { status => 429, retry_after => 3600 } });
-works($admin, 'a scan that a rate limit cuts');
+$error = refused($admin, '53400', 'a scan that a rate limit cuts');
+like($error->{message}, qr/^sync of collection "recently_played" of account "ben" failed/,
+	'a scan that a rate limit cuts: what is next has to wait');
 is(value($other, 'SELECT count(*) FROM spotify.scan_progress'), 1, 'it is kept');
 $mock->no_faults;
 value($admin, 'UPDATE spotify.accounts SET retry_after = NULL');

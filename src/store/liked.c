@@ -69,8 +69,8 @@ static const char COUNT_PLACES[] =
 	"          FROM spotify.liked_null_places\n"
 	"         WHERE account = $1) AS nulls";
 
-/* One statement for all kinds of change: only changed rows come here. */
-static const char WRITE[] =
+/* Nobody else inserts: the run has locked the account's collection. */
+static const char INSERT[] =
 	"INSERT INTO spotify.liked_tracks\n"
 	"       (account, track_id, added_at, is_active, list_rank,\n"
 	"        first_seen_at, last_modified)\n"
@@ -78,12 +78,18 @@ static const char WRITE[] =
 	"       change.list_rank, $2, $2\n"
 	"  FROM unnest($3, $4, $5, $6)\n"
 	"       AS change (track_id, added_at, is_active, list_rank)\n"
-	" ORDER BY change.track_id COLLATE \"C\"\n"
-	"ON CONFLICT (account, track_id) DO UPDATE\n"
-	"   SET added_at = EXCLUDED.added_at,\n"
-	"       is_active = EXCLUDED.is_active,\n"
-	"       list_rank = EXCLUDED.list_rank,\n"
-	"       last_modified = EXCLUDED.last_modified";
+	" ORDER BY change.track_id COLLATE \"C\"";
+
+static const char UPDATE[] =
+	"UPDATE spotify.liked_tracks AS liked\n"
+	"   SET added_at = change.added_at,\n"
+	"       is_active = change.is_active,\n"
+	"       list_rank = change.list_rank,\n"
+	"       last_modified = $2\n"
+	"  FROM unnest($3, $4, $5, $6)\n"
+	"       AS change (track_id, added_at, is_active, list_rank)\n"
+	" WHERE liked.account = $1\n"
+	"   AND liked.track_id = change.track_id";
 
 /* A place in the list is no news of the like: last_modified stays. */
 static const char MOVE[] =
@@ -184,9 +190,25 @@ spotify_liked_count_places(const char *account, SpotifyPlaceCounts *counts)
 	spotify_spi_finish();
 }
 
+/* Which of the statements writes a change; MOVE writes the others. */
+static bool
+is_insert(const SpotifySavedChange *change)
+{
+	return change->kind == SPOTIFY_SAVED_ADDED;
+}
+
+static bool
+is_update(const SpotifySavedChange *change)
+{
+	return change->kind != SPOTIFY_SAVED_ADDED &&
+		   change->kind != SPOTIFY_SAVED_MOVED;
+}
+
+/* Runs a statement with the changes that it writes. */
 static void
-write_rows(const char *account, TimestampTz changed_at,
-		   const SpotifySavedChange *changes, int count)
+write_rows(const char *statement,
+		   bool (*is_of_kind)(const SpotifySavedChange *), const char *account,
+		   TimestampTz changed_at, const SpotifySavedChange *changes, int count)
 {
 	SpotifyColumns *columns = spotify_columns_create(
 		CurrentMemoryContext, CHANGE_TYPES, lengthof(CHANGE_TYPES));
@@ -197,7 +219,7 @@ write_rows(const char *account, TimestampTz changed_at,
 		SpotifyBoolean is_active = { true,
 									 changes[i].kind != SPOTIFY_SAVED_REMOVED };
 
-		if (changes[i].kind == SPOTIFY_SAVED_MOVED)
+		if (!is_of_kind(&changes[i]))
 			continue;
 		spotify_columns_text(columns, changes[i].id);
 		spotify_columns_timestamp(columns, changes[i].added_at);
@@ -208,7 +230,7 @@ write_rows(const char *account, TimestampTz changed_at,
 	spotify_parameter_timestamp(&parameters,
 								spotify_time_from_server(changed_at));
 	spotify_columns_to_parameters(columns, &parameters);
-	spotify_spi_run(WRITE, &parameters);
+	spotify_spi_run(statement, &parameters);
 }
 
 static void
@@ -265,7 +287,8 @@ spotify_liked_write(const char *account, int64 run_id, TimestampTz changed_at,
 	context = AllocSetContextCreate(CurrentMemoryContext, "spotify liked write",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	write_rows(account, changed_at, changes, count);
+	write_rows(INSERT, is_insert, account, changed_at, changes, count);
+	write_rows(UPDATE, is_update, account, changed_at, changes, count);
 	move_rows(account, changes, count);
 	write_events(account, run_id, changed_at, changes, count);
 	MemoryContextSwitchTo(old);

@@ -263,8 +263,8 @@ run_phases(void *arg, MemoryContext result_context)
 	sync->reading = spotify_list_read(sync->reader);
 	if (!sync->reading->is_unchanged)
 		find_changes(sync);
-	spotify_saved_check(&sync->run, sync->reading, &sync->plan, &sync->proof);
 	record->mode = sync->reading->is_delta ? "delta" : "full";
+	spotify_saved_check(&sync->run, sync->reading, &sync->plan, &sync->proof);
 	if (sync->reading->is_cut || sync->proof.is_cut)
 		spotify_durable_record(record->account, NULL,
 							   sync->run.traffic.limited_until, false);

@@ -404,7 +404,8 @@ COMMENT ON COLUMN spotify.liked_events.track_id IS 'the track';
 COMMENT ON COLUMN spotify.liked_events.event IS
     'added: seen for the first time; removed: the like is gone; readded: it is back';
 COMMENT ON COLUMN spotify.liked_events.occurred_at IS 'when the sync found out';
-COMMENT ON COLUMN spotify.liked_events.run_id IS 'the run that found out';
+COMMENT ON COLUMN spotify.liked_events.run_id IS
+    'the run that found out; below 1 if no run did';
 
 -- A scan in progress: the next run goes on with it.
 CREATE TABLE spotify.scan_progress (

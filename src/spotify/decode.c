@@ -57,10 +57,12 @@ read_envelope(struct json_object *root, SpotifyArena *arena, Envelope *envelope,
 	return SPOTIFY_DECODE_OK;
 }
 
+/* A SpotifyJsonReader. */
 static SpotifyDecodeResult
-read_saved_page(struct json_object *root, SpotifySavedPage *page,
+read_saved_page(struct json_object *root, void *target,
 				SpotifyDecodeProblem *problem)
 {
+	SpotifySavedPage *page = target;
 	Envelope envelope;
 	SpotifyDecodeResult result;
 	int i;
@@ -95,41 +97,43 @@ spotify_decode_saved_tracks(const char *body, size_t length,
 							SpotifySavedPage *page,
 							SpotifyDecodeProblem *problem)
 {
-	struct json_object *root;
 	SpotifyDecodeResult result;
 
-	result = spotify_json_parse(body, length, &root, problem);
-	if (result != SPOTIFY_DECODE_OK)
-		return result;
-
 	memset(page, 0, sizeof(*page));
-	result = read_saved_page(root, page, problem);
-	json_object_put(root);
+	result = spotify_json_decode(body, length, read_saved_page, page, problem);
 	if (result != SPOTIFY_DECODE_OK)
 		spotify_saved_page_release(page);
 	return result;
 }
 
+/* What GET /me/library/contains answers, in the order of the question. */
+typedef struct Answers
+{
+	bool *values;
+	int count;
+} Answers;
+
+/* A SpotifyJsonReader. */
 static SpotifyDecodeResult
-read_answers(struct json_object *root, bool *answers, int count,
+read_answers(struct json_object *root, void *target,
 			 SpotifyDecodeProblem *problem)
 {
-	int i;
+	Answers *answers = target;
 
 	if (!json_object_is_type(root, json_type_array))
 		return spotify_refuse_wrong_shape(problem, "the body is not an array");
-	if (json_object_array_length(root) != (size_t) count)
+	if (json_object_array_length(root) != (size_t) answers->count)
 		return spotify_refuse_wrong_shape(
 			problem, "the array has length %zu instead of %d",
-			json_object_array_length(root), count);
-	for (i = 0; i < count; i++)
+			json_object_array_length(root), answers->count);
+	for (int i = 0; i < answers->count; i++)
 	{
 		struct json_object *answer = json_object_array_get_idx(root, i);
 
 		if (!json_object_is_type(answer, json_type_boolean))
 			return spotify_refuse_wrong_shape(
 				problem, "entry %d of the array is not a boolean", i + 1);
-		answers[i] = json_object_get_boolean(answer);
+		answers->values[i] = json_object_get_boolean(answer);
 	}
 	return SPOTIFY_DECODE_OK;
 }
@@ -138,14 +142,7 @@ SpotifyDecodeResult
 spotify_decode_contains(const char *body, size_t length, bool *answers,
 						int count, SpotifyDecodeProblem *problem)
 {
-	struct json_object *root;
-	SpotifyDecodeResult result;
+	Answers target = { .values = answers, .count = count };
 
-	result = spotify_json_parse(body, length, &root, problem);
-	if (result != SPOTIFY_DECODE_OK)
-		return result;
-
-	result = read_answers(root, answers, count, problem);
-	json_object_put(root);
-	return result;
+	return spotify_json_decode(body, length, read_answers, &target, problem);
 }

@@ -36,10 +36,12 @@ static const SpotifyFieldRule play_rules[] = {
 	{ .name = NULL },
 };
 
+/* A SpotifyJsonReader. */
 static SpotifyDecodeResult
-read_plays(struct json_object *root, SpotifyPlaysPage *page,
+read_plays(struct json_object *root, void *target,
 		   SpotifyDecodeProblem *problem)
 {
+	SpotifyPlaysPage *page = target;
 	struct json_object *items;
 	SpotifyDecodeResult result;
 	int i;
@@ -66,16 +68,10 @@ SpotifyDecodeResult
 spotify_decode_plays(const char *body, size_t length, SpotifyPlaysPage *page,
 					 SpotifyDecodeProblem *problem)
 {
-	struct json_object *root;
 	SpotifyDecodeResult result;
 
-	result = spotify_json_parse(body, length, &root, problem);
-	if (result != SPOTIFY_DECODE_OK)
-		return result;
-
 	memset(page, 0, sizeof(*page));
-	result = read_plays(root, page, problem);
-	json_object_put(root);
+	result = spotify_json_decode(body, length, read_plays, page, problem);
 	if (result != SPOTIFY_DECODE_OK)
 		spotify_plays_page_release(page);
 	return result;

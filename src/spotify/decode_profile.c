@@ -25,10 +25,13 @@ static const SpotifyFieldRule profile_rules[] = {
 	{ .name = NULL },
 };
 
+/* A SpotifyJsonReader. */
 static SpotifyDecodeResult
-read_profile(struct json_object *root, SpotifyProfile *profile,
+read_profile(struct json_object *root, void *target,
 			 SpotifyDecodeProblem *problem)
 {
+	SpotifyProfile *profile = target;
+
 	if (!spotify_fields_read(profile_rules, root, &profile->arena, profile))
 		return spotify_refuse_out_of_memory(problem);
 	if (profile->user_id == NULL)
@@ -42,16 +45,10 @@ SpotifyDecodeResult
 spotify_decode_profile(const char *body, size_t length, SpotifyProfile *profile,
 					   SpotifyDecodeProblem *problem)
 {
-	struct json_object *root;
 	SpotifyDecodeResult result;
 
-	result = spotify_json_parse(body, length, &root, problem);
-	if (result != SPOTIFY_DECODE_OK)
-		return result;
-
 	memset(profile, 0, sizeof(*profile));
-	result = read_profile(root, profile, problem);
-	json_object_put(root);
+	result = spotify_json_decode(body, length, read_profile, profile, problem);
 	if (result != SPOTIFY_DECODE_OK)
 		spotify_profile_release(profile);
 	return result;

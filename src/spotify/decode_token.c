@@ -83,10 +83,12 @@ read_token_text(struct json_object *root, const char *name, SpotifyArena *arena,
 						 : SPOTIFY_DECODE_OK;
 }
 
+/* A SpotifyJsonReader. */
 static SpotifyDecodeResult
-read_token(struct json_object *root, SpotifyToken *token,
+read_token(struct json_object *root, void *target,
 		   SpotifyDecodeProblem *problem)
 {
+	SpotifyToken *token = target;
 	SpotifyDecodeResult result;
 
 	if (!json_object_is_type(root, json_type_object))
@@ -118,16 +120,10 @@ SpotifyDecodeResult
 spotify_decode_token(const char *body, size_t length, SpotifyToken *token,
 					 SpotifyDecodeProblem *problem)
 {
-	struct json_object *root;
 	SpotifyDecodeResult result;
 
-	result = spotify_json_parse(body, length, &root, problem);
-	if (result != SPOTIFY_DECODE_OK)
-		return result;
-
 	memset(token, 0, sizeof(*token));
-	result = read_token(root, token, problem);
-	json_object_put(root);
+	result = spotify_json_decode(body, length, read_token, token, problem);
 	if (result != SPOTIFY_DECODE_OK)
 		spotify_token_release(token);
 	return result;

@@ -168,6 +168,21 @@ spotify_json_parse(const char *body, size_t length, struct json_object **root,
 	return result;
 }
 
+SpotifyDecodeResult
+spotify_json_decode(const char *body, size_t length, SpotifyJsonReader *reader,
+					void *target, SpotifyDecodeProblem *problem)
+{
+	struct json_object *root;
+	SpotifyDecodeResult result;
+
+	result = spotify_json_parse(body, length, &root, problem);
+	if (result != SPOTIFY_DECODE_OK)
+		return result;
+	result = reader(root, target, problem);
+	json_object_put(root);
+	return result;
+}
+
 struct json_object *
 spotify_json_member(struct json_object *object, const char *name)
 {

@@ -23,6 +23,17 @@ extern SpotifyDecodeResult spotify_json_parse(const char *body, size_t length,
 											  struct json_object **root,
 											  SpotifyDecodeProblem *problem);
 
+/* Reads what a document says into what is decoded from it. */
+typedef SpotifyDecodeResult SpotifyJsonReader(struct json_object *root,
+											  void *target,
+											  SpotifyDecodeProblem *problem);
+
+/* Parses a body, and reads it into the target if it is a document. */
+extern SpotifyDecodeResult spotify_json_decode(const char *body, size_t length,
+											   SpotifyJsonReader *reader,
+											   void *target,
+											   SpotifyDecodeProblem *problem);
+
 /* The member of that name; NULL if it is missing, null, or object is none. */
 extern struct json_object *spotify_json_member(struct json_object *object,
 											   const char *name);

@@ -304,7 +304,9 @@ wait_for_request('tracks', 'ben', $victim_pid);
 value($other, "SELECT pg_terminate_backend($victim_pid)");
 $node->poll_query_until('postgres',
 	"SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $victim_pid");
-ran('a termination', both('anna'));
+$node->poll_query_until('postgres',
+	"SELECT count(*) = 1 FROM spotify.sync_runs WHERE status = 'failed'");
+ran('a termination', both('anna'), 'ben liked failed 57P01');
 works($admin, 'after a termination');
 true_tables('after a termination');
 eval { $victim->quit };

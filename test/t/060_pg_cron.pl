@@ -76,7 +76,8 @@ sub first_runs
 	$node->poll_query_until('postgres', <<~'SQL') or die "the jobs did not run\n";
 		SELECT NOT EXISTS (SELECT FROM cron.job
 		                    WHERE jobid NOT IN (SELECT jobid FROM cron.job_run_details
-		                                         WHERE status IN ('succeeded', 'failed')))
+		                                         WHERE status IN ('succeeded', 'failed')
+		                                           AND end_time IS NOT NULL))
 		SQL
 	return map { $_->{jobname} => $_ } query_rows($node, <<~'SQL');
 		SELECT DISTINCT ON (jobid) jobname, status, return_message
@@ -131,7 +132,8 @@ sub check_outage
 {
 	my ($mode) = @_;
 	my ($name, $node) = @$mode{qw(name node)};
-	my $later = "runid > $mode->{outage} AND status = 'failed'";
+	# pg_cron notes the end of a failed job after its status.
+	my $later = "runid > $mode->{outage} AND status = 'failed' AND end_time IS NOT NULL";
 
 	$node->poll_query_until('postgres', "SELECT count(*) > 0 FROM cron.job_run_details WHERE $later")
 	  or die "the job did not fail\n";

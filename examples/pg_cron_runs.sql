@@ -14,7 +14,9 @@ SELECT details.start_time::timestamp(0),
   FROM cron.job_run_details AS details
        JOIN cron.job USING (jobid)
        LEFT JOIN spotify.sync_runs AS run
-       ON run.started_at BETWEEN details.start_time AND details.end_time
+       -- pg_cron may note the start a moment after the job has begun.
+       ON run.started_at BETWEEN details.start_time - interval '1 second'
+                             AND details.end_time
           AND (details.command LIKE '%spotify_sync_all(%'
                OR details.command LIKE '%spotify_sync_' || run.collection || '(%'
                   AND (run.status = 'failed') = (details.status = 'failed'))

@@ -153,3 +153,4 @@ format: ## formats the C code
 
 bench: ## measures against other ways to do the same work
 	bash test/bench/run.sh
+	bash test/bench/views.sh

@@ -5,8 +5,8 @@
  *
  * A library here is what Spotify holds; a store is what the tables hold.  A
  * run is made of the planning code and nothing else, with the pages taken
- * from the library.  SPOTIFY_ETL_SEED chooses other sequences, and
- * SPOTIFY_ETL_SEQUENCES how many there are.
+ * from the library.  SPOTIFY_TEST_SEED chooses other sequences, and
+ * SPOTIFY_TEST_SEQUENCES how many there are.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -708,11 +708,11 @@ count_from_environment(const char *name, int fallback)
 int
 main(void)
 {
-	int sequences = count_from_environment("SPOTIFY_ETL_SEQUENCES", 5000);
-	int seed = count_from_environment("SPOTIFY_ETL_SEED", 20261121);
+	int sequences = count_from_environment("SPOTIFY_TEST_SEQUENCES", 5000);
+	int seed = count_from_environment("SPOTIFY_TEST_SEED", 20261121);
 
 	random_state = (uint64_t) seed;
-	printf("# %d sequences of %d runs, SPOTIFY_ETL_SEED=%d\n", sequences, RUNS,
+	printf("# %d sequences of %d runs, SPOTIFY_TEST_SEED=%d\n", sequences, RUNS,
 		   seed);
 	for (int i = 0; i < sequences; i++)
 		run_sequence();

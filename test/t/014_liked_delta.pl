@@ -133,8 +133,8 @@ costs('100,000: nothing', 2, sub { }, inserted => 0);
 costs('100,000: 20 new likes', 2, likes(20), inserted => 20);
 costs('100,000: removal at position 66,666', 16, unlikes(66_666), deactivated => 1);
 
-note(sprintf('%-44s %8s %8s', 'what changed', 'requests', 'at most'));
-note($_) for @costs;
+diag(sprintf('%-44s %8s %8s', 'what changed', 'requests', 'at most'));
+diag($_) for @costs;
 
 # ------------------------------------------------------------------ the audit
 

@@ -110,16 +110,10 @@ spotify_audit_offset(const SpotifyAudit *audit, int total, int page)
 	return (1 + (first + page) % others) * SPOTIFY_PAGE_SIZE;
 }
 
-static bool
-is_received(const SpotifyScan *scan, int position)
-{
-	return position < scan->count && scan->entries[position].is_received;
-}
-
 static void
 ask_for_page(SpotifyDeltaPlan *plan, const SpotifyScan *scan, int offset)
 {
-	if (is_received(scan, offset))
+	if (spotify_scan_is_received(scan, offset))
 		return;
 	for (int i = 0; i < plan->offset_count; i++)
 	{
@@ -187,11 +181,11 @@ find_head(Alignment *alignment)
 	int position = 0;
 	int end;
 
-	while (position < scan->total && is_received(scan, position) &&
+	while (position < scan->total && spotify_scan_is_received(scan, position) &&
 		   find_place(alignment->known, &scan->entries[position]) == NULL)
 		position++;
 	alignment->head = position;
-	if (position == scan->total || is_received(scan, position))
+	if (position == scan->total || spotify_scan_is_received(scan, position))
 		return true;
 
 	end = grown_by < position ? 2 * position : grown_by + 1;
@@ -338,11 +332,12 @@ align(Alignment *alignment)
 	{
 		int first = position;
 
-		while (is_received(scan, position))
+		while (spotify_scan_is_received(scan, position))
 			position++;
 		if (position > first && !align_run(alignment, first, position))
 			return false;
-		while (position < scan->total && !is_received(scan, position))
+		while (position < scan->total &&
+			   !spotify_scan_is_received(scan, position))
 			position++;
 	}
 	return close_stretch(alignment, scan->total, alignment->left_count);

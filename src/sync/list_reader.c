@@ -333,12 +333,6 @@ resume(ListReader *reader)
 		scan->is_unbroken = false;
 }
 
-static bool
-is_received(const SpotifyScan *scan, int offset)
-{
-	return offset < scan->count && scan->entries[offset].is_received;
-}
-
 /* Keeps as many requests under way as may be, until the list is read. */
 static void
 read_pages(ListReader *reader)
@@ -350,7 +344,7 @@ read_pages(ListReader *reader)
 		while (!reader->is_given_up && reader->next_offset < scan->total &&
 			   reader->under_way < spotify_setting_max_concurrency)
 		{
-			if (!is_received(scan, reader->next_offset))
+			if (!spotify_scan_is_received(scan, reader->next_offset))
 				ask_for_page(reader, PAGE_OF_PASS, reader->next_offset, 0);
 			reader->next_offset += SPOTIFY_PAGE_SIZE;
 		}

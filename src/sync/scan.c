@@ -168,6 +168,12 @@ spotify_scan_add_page(SpotifyScan *scan, const SpotifySavedPage *page,
 }
 
 bool
+spotify_scan_is_received(const SpotifyScan *scan, int position)
+{
+	return position < scan->count && scan->entries[position].is_received;
+}
+
+bool
 spotify_list_entry_equals(const SpotifyListEntry *entry, const char *id,
 						  SpotifyTimestamp added_at)
 {
@@ -208,7 +214,7 @@ spotify_scan_prefix_length(const SpotifyScan *scan)
 {
 	int length = 0;
 
-	while (length < scan->count && scan->entries[length].is_received)
+	while (spotify_scan_is_received(scan, length))
 		length++;
 	return length;
 }

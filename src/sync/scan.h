@@ -33,6 +33,8 @@ typedef struct SpotifyScan
 	struct lh_table *ids; /* set of the ids in entries */
 } SpotifyScan;
 
+extern bool spotify_scan_is_received(const SpotifyScan *scan, int position);
+
 /* Whether a position was received, and holds this. */
 extern bool spotify_list_entry_equals(const SpotifyListEntry *entry,
 									  const char *id,

@@ -364,7 +364,7 @@ read_all(void)
 	run.is_full = true;
 	for (int offset = 0; offset < library.count; offset += SPOTIFY_PAGE_SIZE)
 	{
-		if (offset >= run.scan.count || !run.scan.entries[offset].is_received)
+		if (!spotify_scan_is_received(&run.scan, offset))
 			read_page(offset);
 	}
 	run.requests++; /* the first page again */

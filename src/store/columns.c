@@ -186,6 +186,12 @@ spotify_columns_rank(SpotifyColumns *columns, int64 rank)
 	add_value(columns, INT8OID, &rank, sizeof(rank), rank != 0);
 }
 
+bool
+spotify_columns_are_empty(const SpotifyColumns *columns)
+{
+	return columns->row_count == 0;
+}
+
 /* Fills in the header, in front of so many bytes. */
 static void
 fill_header(const Column *column, ArrayType *array, Size size, int row_count)

@@ -226,6 +226,8 @@ write_rows(const char *statement,
 		spotify_columns_boolean(columns, is_active);
 		spotify_columns_rank(columns, changes[i].rank);
 	}
+	if (spotify_columns_are_empty(columns))
+		return;
 	spotify_parameter_text(&parameters, account);
 	spotify_parameter_timestamp(&parameters,
 								spotify_time_from_server(changed_at));
@@ -247,6 +249,8 @@ move_rows(const char *account, const SpotifySavedChange *changes, int count)
 		spotify_columns_text(columns, changes[i].id);
 		spotify_columns_rank(columns, changes[i].rank);
 	}
+	if (spotify_columns_are_empty(columns))
+		return;
 	spotify_parameter_text(&parameters, account);
 	spotify_columns_to_parameters(columns, &parameters);
 	spotify_spi_run(MOVE, &parameters);
@@ -267,6 +271,8 @@ write_events(const char *account, int64 run_id, TimestampTz changed_at,
 		spotify_columns_text(columns, changes[i].id);
 		spotify_columns_text(columns, EVENTS[changes[i].kind]);
 	}
+	if (spotify_columns_are_empty(columns))
+		return;
 	spotify_parameter_text(&parameters, account);
 	spotify_parameter_timestamp(&parameters,
 								spotify_time_from_server(changed_at));

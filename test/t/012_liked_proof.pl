@@ -13,6 +13,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+use SpotifyChance;
 use SpotifyMock;
 use SpotifyTest;
 
@@ -625,18 +626,6 @@ is($run->{deactivated}, 5000,
 my $seed = $ENV{SPOTIFY_TEST_SEED} // 20261121;
 note("SPOTIFY_TEST_SEED=$seed");
 srand $seed;
-
-# Up to the highest, which is included.
-sub random
-{
-	my ($highest) = @_;
-	return int rand($highest + 1);
-}
-
-sub one_of
-{
-	return $_[ random($#_) ];
-}
 
 # The position of a page of the list, or of the one after it.
 sub random_offset

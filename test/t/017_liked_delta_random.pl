@@ -19,6 +19,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+use SpotifyChance;
 use SpotifyMock;
 use SpotifyTest;
 
@@ -48,27 +49,6 @@ $session = open_session($node, <<~SQL);
 	SET spotify_etl.max_retry_wait = '2ms';
 	SQL
 $session->set_query_timer_restart;
-
-# ---------------------------------------------------------------- by chance
-
-# Up to the highest, which is included.
-sub random
-{
-	my ($highest) = @_;
-	return int rand($highest + 1);
-}
-
-sub one_of
-{
-	return $_[ random($#_) ];
-}
-
-# True in one case of so many.
-sub one_in
-{
-	my ($cases) = @_;
-	return random($cases - 1) == 0;
-}
 
 # -------------------------------------------------------------- the library
 

@@ -327,8 +327,8 @@ COMMENT ON COLUMN spotify.quality_checks.detail IS
 /* Liked Songs                                                        */
 /* ------------------------------------------------------------------ */
 
--- No foreign key to the account, for the same reason as in the catalogue: a
--- sync writes the rows of an account that it has found, and an account is
+-- No foreign keys, for the same reason as in the catalogue: a sync writes the
+-- tracks before the likes, for an account that it has found, and an account is
 -- forgotten, with its rows, only while no sync of it is under way.
 CREATE TABLE spotify.liked_tracks (
     account text COLLATE "C" NOT NULL,
@@ -338,11 +338,8 @@ CREATE TABLE spotify.liked_tracks (
     first_seen_at timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
     last_modified timestamp with time zone NOT NULL DEFAULT pg_catalog.now(),
     list_rank bigint,
-    CONSTRAINT liked_tracks_pkey PRIMARY KEY (account, track_id),
-    CONSTRAINT liked_tracks_track_id_fkey FOREIGN KEY (track_id)
-        REFERENCES spotify.tracks
+    CONSTRAINT liked_tracks_pkey PRIMARY KEY (account, track_id)
 );
-CREATE INDEX liked_tracks_track_id_idx ON spotify.liked_tracks (track_id);
 
 -- The list in its order, and what is liked without a place in it.
 CREATE INDEX liked_tracks_list_rank_idx
@@ -501,7 +498,7 @@ CREATE VIEW spotify.liked_songs AS
            CASE WHEN liked.is_active THEN 1 ELSE 0 END AS is_active,
            liked.account
       FROM spotify.liked_tracks AS liked
-      JOIN spotify.tracks AS track USING (track_id);
+      LEFT JOIN spotify.tracks AS track USING (track_id);
 
 COMMENT ON VIEW spotify.liked_songs IS
     'Liked Songs with the columns of the Python pipelines'' table';

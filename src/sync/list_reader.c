@@ -333,6 +333,13 @@ resume(ListReader *reader)
 		scan->is_unbroken = false;
 }
 
+/*
+ * How many pages are asked for at once, for each that may be in flight: the
+ * pool sends the next request as soon as an answer is there, and not only when
+ * that is decoded.
+ */
+#define PAGES_AHEAD 2
+
 /* Keeps as many requests under way as may be, until the list is read. */
 static void
 read_pages(ListReader *reader)
@@ -342,7 +349,8 @@ read_pages(ListReader *reader)
 	for (;;)
 	{
 		while (!reader->is_given_up && reader->next_offset < scan->total &&
-			   reader->under_way < spotify_setting_max_concurrency)
+			   reader->under_way <
+				   PAGES_AHEAD * spotify_setting_max_concurrency)
 		{
 			if (!spotify_scan_is_received(scan, reader->next_offset))
 				ask_for_page(reader, PAGE_OF_PASS, reader->next_offset, 0);

@@ -164,8 +164,8 @@ write_items(const SavedSync *sync, const SpotifySavedChange *changes, int count)
 }
 
 /*
- * The catalogue first and the changes last, because of the foreign keys.  The
- * row of the run is made in the given context.
+ * The catalogue first and the changes last, so that no like is without its
+ * track.  The row of the run is made in the given context.
  */
 static Datum
 write_changes(SavedSync *sync, MemoryContext result_context)

@@ -24,9 +24,9 @@ COUNT_LIKED_SONGS = """
 SELECT count(*) FILTER (WHERE is_active = 1), count(*) FILTER (WHERE is_active = 0)
   FROM liked_songs
 """
-COUNT_LIKED_TRACKS = """
+COUNT_LIKES = """
 SELECT count(*) FILTER (WHERE is_active), count(*) FILTER (WHERE NOT is_active)
-  FROM spotify.liked_tracks
+  FROM %s
 """
 
 FIRST, UNCHANGED, CHURN = "first load", "no change", "1 % churn"
@@ -71,7 +71,7 @@ class Extension(Contestant):
     name = "spotify_etl"
     label = "spotify_sync_liked"
     scenarios = SCENARIOS
-    count_rows = COUNT_LIKED_TRACKS
+    count_rows = COUNT_LIKES % "spotify.liked_tracks"
 
     def settings(self, url):
         return {
@@ -104,18 +104,19 @@ class Classical(Contestant):
 class PgsqlHttp(Contestant):
     name = "pgsql-http"
     label = "pgsql-http and PL/pgSQL"
+    count_rows = COUNT_LIKES % "likes"
 
     def settings(self, url):
         return {"http.keepalive": "on", "http.timeout_msec": "30000"}
 
     def set_up(self):
         with open(os.path.join(HERE, "pgsql_http.sql"), encoding="ascii") as file:
-            return super().set_up() + [file.read()]
+            return [file.read()]
 
     def command(self, url, tracks, scenario):
         options = "http_set_curlopt('CURLOPT_CAINFO', '%s')" % self.ca_file
         keepalive = "http_set_curlopt('CURLOPT_TCP_KEEPALIVE', '1')"
-        work = "sync_liked_songs('%s')" % url
+        work = "sync_likes('%s')" % url
         return psql("SELECT %s, %s" % (options, keepalive)) + ["-c", "SELECT " + work]
 
 

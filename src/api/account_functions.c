@@ -187,7 +187,7 @@ spotify_forget_account(PG_FUNCTION_ARGS)
 	spotify_run_lock(account, SPOTIFY_PLAYS_COLLECTION);
 	spotify_lock_catalog(true);
 	spotify_accounts_forget(account);
-	spotify_spool_remove(account);
+	spotify_spool_remove_at_commit(account);
 	PG_RETURN_VOID();
 }
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/xact.h"
 #include "common/file_perm.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
@@ -19,6 +20,7 @@
 #include "storage/fd.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 
 #include "spotify/model.h"
 #include "sync/spool.h"
@@ -27,6 +29,16 @@
 
 /* Three texts with a line end each, and a number. */
 #define MAX_FILE_SIZE (2 * SPOTIFY_MAX_TOKEN_LENGTH + 256)
+
+/* A removal that waits for the end of the transaction, in whose context it is. */
+typedef struct PendingRemoval
+{
+	struct PendingRemoval *next;
+	SubTransactionId subtransaction;
+	const char *account;
+} PendingRemoval;
+
+static PendingRemoval *pending_removals = NULL;
 
 static char *
 file_path(const char *account)
@@ -170,6 +182,66 @@ spotify_spool_remove(const char *account)
 {
 	remove_file(file_path(account));
 	remove_file(temporary_path(account));
+}
+
+static void
+remove_pending(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PREPARE:
+			for (PendingRemoval *removal = pending_removals; removal != NULL;
+				 removal = removal->next)
+				spotify_spool_remove(removal->account);
+			pending_removals = NULL;
+			break;
+		case XACT_EVENT_ABORT:
+			pending_removals = NULL;
+			break;
+		default:
+			break;
+	}
+}
+
+/* What a subtransaction began is its parent's, or not to be done. */
+static void
+pass_on_pending(SubXactEvent event, SubTransactionId subtransaction,
+				SubTransactionId parent, void *arg)
+{
+	PendingRemoval **link = &pending_removals;
+
+	if (event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	while (*link != NULL && (*link)->subtransaction == subtransaction)
+	{
+		if (event == SUBXACT_EVENT_ABORT_SUB)
+		{
+			*link = (*link)->next;
+			continue;
+		}
+		(*link)->subtransaction = parent;
+		link = &(*link)->next;
+	}
+}
+
+void
+spotify_spool_remove_at_commit(const char *account)
+{
+	static bool is_registered = false;
+	PendingRemoval *removal =
+		MemoryContextAlloc(TopTransactionContext, sizeof(PendingRemoval));
+
+	if (!is_registered)
+	{
+		RegisterXactCallback(remove_pending, NULL);
+		RegisterSubXactCallback(pass_on_pending, NULL);
+		is_registered = true;
+	}
+	removal->subtransaction = GetCurrentSubTransactionId();
+	removal->account = MemoryContextStrdup(TopTransactionContext, account);
+	removal->next = pending_removals;
+	pending_removals = removal;
 }
 
 char *

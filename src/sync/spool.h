@@ -40,6 +40,9 @@ extern SpotifySpooledGrant *spotify_spool_read(const char *account);
 /* Removes the file, and what a crash left of it. */
 extern void spotify_spool_remove(const char *account);
 
+/* The same, if the transaction that is under way commits. */
+extern void spotify_spool_remove_at_commit(const char *account);
+
 /* What tells one refresh token from another without giving it away. */
 extern char *spotify_spool_hash(const char *refresh_token);
 

@@ -379,6 +379,37 @@ for my $sql ($SYNC, $REFRESH)
 value(q{SELECT spotify_set_account('mock-client', 'mock-secret', 'mock-refresh-token')});
 lives('an account that is committed');
 
+# What the spool may still hold of an account goes with it, and not before
+
+my $spool_file = value(
+	q{SELECT format('%s/pg_spotify_etl/%s_%s', current_setting('data_directory'), oid,
+	                mod(hashtextextended('default', 0) + 2 ^ 64::numeric, 2 ^ 64::numeric)::numeric(20))
+	    FROM pg_database
+	   WHERE datname = current_database()});
+my $FORGET = q{SELECT spotify_forget_account('default')};
+
+for my $case (
+	[ 1, 'BEGIN', $FORGET, 'ROLLBACK' ],
+	[ 1, 'BEGIN', 'SAVEPOINT s', $FORGET, 'ROLLBACK TO s', 'COMMIT' ],
+	[ 0, 'BEGIN', 'SAVEPOINT s', $FORGET, 'RELEASE s', 'COMMIT' ],
+	[ 0, 'BEGIN', $FORGET, 'SAVEPOINT s', 'SELECT 1', 'ROLLBACK TO s', 'COMMIT' ],
+	[ 0, $FORGET ])
+{
+	my ($is_left, @statements) = @$case;
+	my $name = join('; ', @statements);
+
+	renew();
+	lives($name);
+	append_to_file($spool_file, "a hash\na refresh token\nan access token\n0\n");
+	for my $sql (@statements)
+	{
+		ok(-e $spool_file, "$name: the spool is there before $sql");
+		is(ask($session, $sql)->{code}, undef, "$name: $sql");
+	}
+	is(-e $spool_file ? 1 : 0, $is_left, "$name: the spool afterwards");
+	lives($name) if $is_left;
+}
+
 # Read-only by default
 
 renew();

@@ -144,7 +144,7 @@ sub wait_for_request
 	sleep 0.02
 	  until $mock->get("count?user=$user")->{$kind} > 0 || time > $end;
 	$node->poll_query_until('postgres', <<~SQL);
-		SELECT wait_event IN ('Extension', 'SpotifyHttp', 'BgWorkerShutdown')
+		SELECT lower(wait_event) IN ('extension', 'spotifyhttp', 'bgworkershutdown')
 		  FROM pg_stat_activity
 		 WHERE pid = $pid
 		SQL

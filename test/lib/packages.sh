@@ -101,6 +101,7 @@ install_test_packages() {
     # shellcheck disable=SC2086
     install_packages perl libipc-run-perl openssl clang-format cppcheck shellcheck nghttp2-proxy \
         python3-venv $cron
+    install_if_there_is "postgresql-plpython3-$(server_version)"
 }
 
 # What the benchmark needs beside those to build.

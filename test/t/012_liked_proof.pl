@@ -278,7 +278,7 @@ for my $name (sort keys %totals)
 
 	$mock->post('total', $totals{$name});
 	check_disbelief(sync(), $name, $inactive, @new);
-	check_bounded($name, 150);
+	check_bounded($name, 165);
 	$mock->post('total');
 	heal($name);
 }

@@ -99,7 +99,7 @@ install_test_packages() {
     # Not every release has it for every server; its test says so then.
     apt-cache show "$cron" >/dev/null 2>&1 || cron=
     # shellcheck disable=SC2086
-    install_packages perl libipc-run-perl openssl clang-format cppcheck shellcheck nghttp2-proxy \
+    install_packages perl libipc-run-perl openssl clang-format cppcheck shellcheck valgrind nghttp2-proxy \
         python3-venv $cron
     install_if_there_is "postgresql-plpython3-$(server_version)"
 }

@@ -4,22 +4,20 @@
  */
 #include "postgres.h"
 
-#include "funcapi.h"
-
 #include "store/run_log.h"
 #include "store/spi.h"
 
 static const char NEXT_ID[] = "SELECT nextval('spotify.sync_runs_run_id_seq')";
 
 static const char WRITE[] =
-	"INSERT INTO spotify.sync_runs\n"
+	"INSERT INTO spotify.sync_runs AS run\n"
 	"       (run_id, account, collection, mode, status, started_at,\n"
 	"        finished_at, requests, retries, bytes_received, total, fetched,\n"
 	"        inserted, deactivated, reactivated, updated, skipped,\n"
 	"        error_code, error_message, audit_offset)\n"
 	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,\n"
 	"        $15, $16, $17, $18, $19, $20)\n"
-	"RETURNING *";
+	"RETURNING run";
 
 static const char FIND_LAST[] = "SELECT status, total, audit_offset\n"
 								"  FROM spotify.sync_runs\n"
@@ -44,8 +42,9 @@ spotify_run_log_number(SpotifyRunRecord *record)
 Datum
 spotify_run_log_write(SpotifyRunRecord *record)
 {
+	MemoryContext context = CurrentMemoryContext;
 	SpotifyParameters parameters = { 0 };
-	HeapTupleHeader row;
+	Datum row;
 
 	spotify_run_log_number(record);
 	spotify_parameter_int8(&parameters, record->run_id);
@@ -72,10 +71,10 @@ spotify_run_log_write(SpotifyRunRecord *record)
 	spotify_parameter_integer(&parameters, record->audit_offset);
 
 	spotify_spi_execute(WRITE, &parameters);
-	row = SPI_returntuple(SPI_tuptable->vals[0], SPI_tuptable->tupdesc);
+	row = spotify_spi_composite(0, 1, context);
 	spotify_spi_finish();
 	spotify_quality_checks_write(record->run_id, record->checks);
-	return HeapTupleHeaderGetDatum(row);
+	return row;
 }
 
 bool

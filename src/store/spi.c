@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -222,4 +223,17 @@ spotify_spi_int8(uint64 row, int column)
 	Datum value = get_field(row, column, &is_null);
 
 	return is_null ? 0 : DatumGetInt64(value);
+}
+
+Datum
+spotify_spi_composite(uint64 row, int column, MemoryContext context)
+{
+	bool is_null;
+	Datum value = get_field(row, column, &is_null);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Datum copy = datumCopy(value, false, -1);
+
+	Assert(!is_null);
+	MemoryContextSwitchTo(old);
+	return copy;
 }

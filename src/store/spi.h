@@ -67,4 +67,12 @@ extern bool spotify_spi_bool(uint64 row, int column);
 extern int32 spotify_spi_int4(uint64 row, int column);
 extern int64 spotify_spi_int8(uint64 row, int column);
 
+/*
+ * A composite field, copied to the given context.  It must not be null.  Its
+ * type is that of the column: a row made with SPI_returntuple would be an
+ * anonymous record, which only this session can read.
+ */
+extern Datum spotify_spi_composite(uint64 row, int column,
+								   MemoryContext context);
+
 #endif /* SPOTIFY_SPI_H */

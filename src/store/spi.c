@@ -104,18 +104,32 @@ spotify_parameter_array(SpotifyParameters *parameters, Oid array_type,
 }
 
 /*
- * auto_explain shows the parameters of a statement, or puts them into its
- * plan.  Returns the nest level of settings to go back to.
+ * Settings by which the log, or the caller's screen, shows the parameters of a
+ * statement, or a plan that has them as constants; and what they are instead.
  */
-static int
-hide_from_auto_explain(void)
+static const struct
 {
-	const char *name = "auto_explain.log_min_duration";
+	const char *name;
+	const char *value;
+} SHOWING[] = {
+	{ "auto_explain.log_min_duration", "-1" },
+	{ "debug_print_plan", "off" },
+};
+
+/* Returns the nest level of settings to go back to. */
+static int
+hide_parameters(void)
+{
 	int nest_level = NewGUCNestLevel();
 
-	if (GetConfigOption(name, true, false) != NULL)
-		(void) set_config_option(name, "-1", PGC_SUSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
+	for (int i = 0; i < (int) lengthof(SHOWING); i++)
+	{
+		/* auto_explain may not be loaded. */
+		if (GetConfigOption(SHOWING[i].name, true, false) != NULL)
+			(void) set_config_option(SHOWING[i].name, SHOWING[i].value,
+									 PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+									 true, 0, false);
+	}
 	return nest_level;
 }
 
@@ -128,7 +142,7 @@ spotify_spi_execute(const char *statement, const SpotifyParameters *parameters)
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (parameters->is_secret)
-		nest_level = hide_from_auto_explain();
+		nest_level = hide_parameters();
 	result = SPI_execute_with_args(statement, parameters->count,
 								   unconstify(Oid *, &parameters->types[0]),
 								   unconstify(Datum *, &parameters->values[0]),

@@ -61,11 +61,19 @@ sub url_encode
 	return $text =~ s/([^A-Za-z0-9._~-])/sprintf '%%%02X', ord $1/ger;
 }
 
+# A text, and what the trees of plans in it have as constants, byte by byte.
+sub with_constants
+{
+	my ($text) = @_;
+	my @constants = $text =~ /\[\s((?:-?\d+\s+)+)\]/g;
+	return join "\n", $text, map { pack 'C*', map { $_ & 255 } split } @constants;
+}
+
 # Names of the secrets that are in a text.  All that the mock issues shows by
 # its prefix, and so does what was cut short.
 sub leaks
 {
-	my ($text) = @_;
+	my $text = with_constants(@_);
 	my @found = grep { index($text, $canaries{$_}) >= 0 } sort keys %canaries;
 	push @found, "$1..." if $text =~ /(mock-(?:access|refresh|code)-\S)/;
 	push @found, 'an Authorization header'
@@ -383,6 +391,23 @@ like(
 	shows_nothing('auto_explain: spotify_sync_recently_played',
 		undef, 'SELECT spotify_sync_recently_played()'),
 	qr/plan:\n.*spotify\.plays/s, 'auto_explain: there are plans of plays in the log');
+
+# With the trees of all plans in the log, which any user may have
+
+renew();
+ask($session, 'SET debug_print_plan = on');
+new_log();
+like(with_constants(shows_nothing('debug_print_plan: spotify_sync_liked', undef)),
+	qr/PLANNEDSTMT.*\0liked\n/s, 'debug_print_plan: there are constants in the log');
+shows_nothing('debug_print_plan: spotify_set_account',
+	undef, "SELECT spotify_set_account($account)");
+shows_nothing('debug_print_plan: spotify_refresh_token', undef,
+	'SELECT spotify_refresh_token()');
+my $log = shows_nothing('debug_print_plan: spotify_authorize_url',
+	undef, 'SELECT spotify_authorize_url()');
+$canaries{'the verifier'} =
+  $node->safe_psql('postgres', 'SELECT code_verifier FROM spotify_private.credentials');
+is_clean($log, 'debug_print_plan: the verifier of spotify_authorize_url');
 
 $session->quit;
 $node->stop;

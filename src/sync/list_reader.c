@@ -329,7 +329,11 @@ resume(ListReader *reader)
 	reader->reading->is_resumed = true;
 	reader->next_offset = offset;
 	reader->is_last_pass = true; /* another one would ask for all again */
-	if (scan->is_unbroken && !check_page(reader, offset - SPOTIFY_PAGE_SIZE))
+	if (!scan->is_unbroken)
+		return;
+	/* A rate limit leaves the question to the next run. */
+	if (!check_page(reader, offset - SPOTIFY_PAGE_SIZE) &&
+		!reader->reading->is_cut)
 		scan->is_unbroken = false;
 }
 

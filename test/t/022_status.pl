@@ -248,8 +248,17 @@ for my $case (
 	fails_cleanly($session, '53400', "$name in the seventh page, and another run");
 	is($mock->count->{total}, 0, "$name in the seventh page, and another run: no request");
 
+	# The next run is limited as well, where it looks whether that still stands.
 	$mock->no_faults;
 	$mock->post('config', { quota => undef });
+	ask($session, 'UPDATE spotify.accounts SET retry_after = NULL');
+	$mock->fault({ match => { offset => 250 }, action => { status => 429, retry_after => 100 } });
+	$run = decode_json(
+		ask($session, 'SELECT row_to_json(r) FROM spotify_sync_liked() AS r')->{output});
+	is($run->{status}, 'partial', "$name in the seventh page, and once more: partial");
+	is($run->{requests}, 2, "$name in the seventh page, and once more: in the second page read");
+
+	$mock->no_faults;
 	ask($session, 'UPDATE spotify.accounts SET retry_after = NULL');
 	$run = heals($session, $node, $mock, "$name in the seventh page, and later");
 	is($run->{deactivated}, 1, "$name in the seventh page, and later: what is gone is removed");

@@ -5,7 +5,8 @@
  * A 401 in the middle of a run is answered by one new access token and one
  * repetition of the request.  Of several requests in flight that are refused
  * together only the first asks for a new token: the others were sent with the
- * old one, which their bearer pointer tells.
+ * old one, which their bearer pointer tells.  Those that the pool has not sent
+ * yet it gives back as refused.
  */
 #include "postgres.h"
 

@@ -60,6 +60,7 @@ struct SpotifyExchangePool
 	SpotifyExchange *handed_out; /* released at the next call */
 	bool is_limited;			 /* a 429 stands: nothing is sent any more */
 	SpotifyRetryDecision limit;	 /* the decision about that 429 */
+	const char *refused_bearer;	 /* the one that a 401 refused last, or NULL */
 	TimestampTz paused_until;	 /* after a 429 nothing is sent before */
 	SpotifyTraffic *traffic;
 };
@@ -203,20 +204,22 @@ note_limit(SpotifyExchangePool *pool, const SpotifyRetryDecision *decision)
 	pool->limit = *decision;
 }
 
-/* Spotify would answer a request with the same 429, and wait the longer. */
+/* A request would meet the same 429, and make the limit last longer. */
 static void
-refuse_waiting(SpotifyExchangePool *pool)
+refuse_by_limit(const SpotifyExchangePool *pool, SpotifyExchange *exchange)
 {
-	while (!dlist_is_empty(&pool->waiting))
-	{
-		SpotifyExchange *exchange = dlist_container(
-			SpotifyExchange, node, dlist_pop_head_node(&pool->waiting));
+	exchange->answer.outcome = SPOTIFY_HTTP_ANSWERED;
+	exchange->answer.status = 429;
+	exchange->decision = pool->limit;
+}
 
-		exchange->answer.outcome = SPOTIFY_HTTP_ANSWERED;
-		exchange->answer.status = 429;
-		exchange->decision = pool->limit;
-		dlist_push_tail(&pool->finished, &exchange->node);
-	}
+/* A request would meet the same 401, and count against the quota. */
+static void
+refuse_by_bearer(SpotifyExchange *exchange)
+{
+	exchange->answer.outcome = SPOTIFY_HTTP_ANSWERED;
+	exchange->answer.status = 401;
+	exchange->decision.verdict = SPOTIFY_RETRY_DONE;
 }
 
 /*
@@ -224,17 +227,43 @@ refuse_waiting(SpotifyExchangePool *pool)
  * another attempt: it would hold up the shutdown of the server.
  */
 static void
-give_up_waiting(SpotifyExchangePool *pool)
+give_up(SpotifyExchange *exchange)
 {
-	while (!dlist_is_empty(&pool->waiting))
-	{
-		SpotifyExchange *exchange = dlist_container(
-			SpotifyExchange, node, dlist_pop_head_node(&pool->waiting));
+	exchange->answer.outcome = SPOTIFY_HTTP_UNREACHABLE;
+	strlcpy(exchange->answer.message, "the process is ending",
+			sizeof(exchange->answer.message));
+	exchange->decision.verdict = SPOTIFY_RETRY_EXHAUSTED;
+}
 
-		exchange->answer.outcome = SPOTIFY_HTTP_UNREACHABLE;
-		strlcpy(exchange->answer.message, "the process is ending",
-				sizeof(exchange->answer.message));
-		exchange->decision.verdict = SPOTIFY_RETRY_EXHAUSTED;
+/* Whether an exchange has a bearer that is refused, and can get another one. */
+static bool
+is_bearer_refused(const SpotifyExchangePool *pool,
+				  const SpotifyExchangeRequest *request)
+{
+	return request->bearer != NULL && request->bearer == pool->refused_bearer &&
+		   !request->is_reauthorized;
+}
+
+/* Ends unsent what waits, where it is known what would become of it. */
+static void
+end_unsent(SpotifyExchangePool *pool)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &pool->waiting)
+	{
+		SpotifyExchange *exchange =
+			dlist_container(SpotifyExchange, node, iter.cur);
+
+		if (pool->is_limited)
+			refuse_by_limit(pool, exchange);
+		else if (ProcDiePending)
+			give_up(exchange);
+		else if (is_bearer_refused(pool, &exchange->request))
+			refuse_by_bearer(exchange);
+		else
+			continue;
+		dlist_delete(&exchange->node);
 		dlist_push_tail(&pool->finished, &exchange->node);
 	}
 }
@@ -250,10 +279,7 @@ send_due(SpotifyExchangePool *pool)
 	TimestampTz next = 0;
 	dlist_mutable_iter iter;
 
-	if (pool->is_limited)
-		refuse_waiting(pool);
-	if (ProcDiePending)
-		give_up_waiting(pool);
+	end_unsent(pool);
 	dlist_foreach_modify(iter, &pool->waiting)
 	{
 		SpotifyExchange *exchange =
@@ -344,47 +370,62 @@ withhold_secrets(const SpotifyExchangeRequest *request, SpotifyErrorBody *body)
 		strlcpy(body->message, withheld, sizeof(body->message));
 }
 
-/* Decides what follows from the answer that an exchange just got. */
 static void
-settle(SpotifyExchangePool *pool, SpotifyExchange *exchange)
+read_error_body(SpotifyExchange *exchange)
 {
 	const SpotifyHttpAnswer *answer = &exchange->answer;
+
+	memset(&exchange->error_body, 0, sizeof(exchange->error_body));
+	if (answer->status < 400)
+		return;
+	spotify_decode_error(answer->body, answer->body_length,
+						 &exchange->error_body);
+	withhold_secrets(&exchange->request, &exchange->error_body);
+}
+
+static SpotifyRetryDecision
+decide(const SpotifyExchange *exchange)
+{
 	SpotifyRetryPolicy policy = { .max_retries = spotify_setting_max_retries,
 								  .max_wait_ms = spotify_setting_max_retry_wait,
 								  .is_idempotent =
 									  exchange->request.is_idempotent };
-	bool is_quota_exceeded;
-
-	memset(&exchange->error_body, 0, sizeof(exchange->error_body));
-	if (answer->status >= 400)
-	{
-		spotify_decode_error(answer->body, answer->body_length,
-							 &exchange->error_body);
-		withhold_secrets(&exchange->request, &exchange->error_body);
-	}
-
 	/* https://developer.spotify.com/documentation/web-api/references/changes/july-2026 */
-	is_quota_exceeded =
+	bool is_quota_exceeded =
 		strcmp(exchange->error_body.code, "QUOTA_EXCEEDED") == 0;
-	exchange->decision =
-		spotify_retry_decide(&policy, answer, is_quota_exceeded,
-							 exchange->attempts - 1, draw_random());
 
-	if (exchange->decision.verdict == SPOTIFY_RETRY_LIMITED)
-		note_limit(pool, &exchange->decision);
-	if (exchange->decision.verdict != SPOTIFY_RETRY_WAIT)
-	{
-		dlist_push_tail(&pool->finished, &exchange->node);
-		return;
-	}
+	return spotify_retry_decide(&policy, &exchange->answer, is_quota_exceeded,
+								exchange->attempts - 1, draw_random());
+}
 
+/* Has an exchange whose answer is no success sent again, later. */
+static void
+wait_for_retry(SpotifyExchangePool *pool, SpotifyExchange *exchange)
+{
 	note_first_problem(exchange);
 	exchange->not_before = TimestampTzPlusMilliseconds(
 		GetCurrentTimestamp(), exchange->decision.wait_ms);
-	if (answer->status == 429)
+	if (exchange->answer.status == 429)
 		pool->paused_until = Max(pool->paused_until, exchange->not_before);
 	spotify_http_answer_release(&exchange->answer);
 	dlist_push_tail(&pool->waiting, &exchange->node);
+}
+
+/* Decides what follows from the answer that an exchange just got. */
+static void
+settle(SpotifyExchangePool *pool, SpotifyExchange *exchange)
+{
+	read_error_body(exchange);
+	exchange->decision = decide(exchange);
+	if (exchange->decision.verdict == SPOTIFY_RETRY_LIMITED)
+		note_limit(pool, &exchange->decision);
+	if (exchange->answer.status == 401)
+		pool->refused_bearer = exchange->request.bearer;
+
+	if (exchange->decision.verdict == SPOTIFY_RETRY_WAIT)
+		wait_for_retry(pool, exchange);
+	else
+		dlist_push_tail(&pool->finished, &exchange->node);
 }
 
 static void

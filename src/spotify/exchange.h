@@ -54,9 +54,18 @@ typedef struct SpotifyExchange
 
 typedef struct SpotifyExchangePool SpotifyExchangePool;
 
+/*
+ * The pool adds what it sends to traffic, which must outlive it.  Raises an
+ * error if so many sockets cannot be had.
+ */
 extern SpotifyExchangePool *spotify_exchange_open(int max_in_flight,
 												  SpotifyTraffic *traffic);
 
+/*
+ * Copies the request and queues it: spotify_exchange_next sends it.  What waits
+ * is not sent any more once a rate limit stands, or with a bearer that Spotify
+ * has refused meanwhile: it finishes with the same status.
+ */
 extern void spotify_exchange_submit(SpotifyExchangePool *pool,
 									const SpotifyExchangeRequest *request);
 

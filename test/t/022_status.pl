@@ -95,7 +95,10 @@ is(scalar(grep { $_->{time} > $limited->{time} + 0.15 && $_->{time} < $limited->
 cmp_ok(scalar(grep { $_->{time} >= $limited->{time} + 1 } @log),
 	'>', 8, '429 for a second: but the rest afterwards');
 
-# 2. An access token that ends on the way is replaced once, by one request.
+# 2. An access token that ends on the way is replaced once, by one request.  The
+# requests that wait to be sent by then are not sent with it any more: with some
+# latency, several are refused at once.
+$mock->post('config', { latency_ms => 20 });
 for my $concurrency (1, 4, 16)
 {
 	prepare("SET spotify_etl.max_concurrency = $concurrency",
@@ -108,6 +111,7 @@ for my $concurrency (1, 4, 16)
 	cmp_ok($run->{requests}, '<=', 23 + $concurrency + 1,
 		"a token that ends, concurrency $concurrency: only what was refused is repeated");
 }
+$mock->post('config', { latency_ms => 0 });
 prepare('', { match => { path => '/me/tracks$', nth => 1 }, action => { status => 401 } });
 heals($session, $node, $mock, '401 for the first request');
 is($mock->count->{token}, 1, '401 for the first request: one token request');

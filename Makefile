@@ -119,14 +119,22 @@ $(OBJS) $(OBJS:.o=.bc): $(HEADERS)
 
 UNIT_BUILD   = test/unit/build
 UNIT_TESTS   = $(patsubst test/unit/%.c,$(UNIT_BUILD)/%,$(wildcard test/unit/test_*.c))
-UNIT_SOURCES = test/unit/tap.c test/unit/fixture.c $(PLAIN_OBJS:.o=.c)
+UNIT_HEADERS = $(wildcard test/unit/*.h)
+UNIT_SOURCES = $(filter-out test/unit/test_%,$(wildcard test/unit/*.c)) $(PLAIN_OBJS:.o=.c)
+UNIT_OBJS    = $(UNIT_SOURCES:%.c=$(UNIT_BUILD)/%.o)
 UNIT_CFLAGS  = -D_GNU_SOURCE -g -O1 -Wall -Wextra -Isrc -Itest/unit \
 	-fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 
-$(UNIT_BUILD)/%: test/unit/%.c test/unit/tap.h test/unit/fixture.h $(UNIT_SOURCES) $(HEADERS)
-	@mkdir -p $(UNIT_BUILD)
-	$(CC) $(UNIT_CFLAGS) -o $@ $< $(UNIT_SOURCES) -lcurl -ljson-c
+# Objects of their own, which the sanitizers are built into.
+$(UNIT_BUILD)/%.o: %.c $(HEADERS) $(UNIT_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) -c -o $@ $<
+
+$(UNIT_TESTS): $(UNIT_BUILD)/%: $(UNIT_BUILD)/test/unit/%.o $(UNIT_OBJS)
+	$(CC) $(UNIT_CFLAGS) -o $@ $^ -lcurl -ljson-c
+
+.SECONDARY: $(UNIT_OBJS) $(UNIT_TESTS:$(UNIT_BUILD)/%=$(UNIT_BUILD)/test/unit/%.o)
 
 .PHONY: help check demo unit unitcheck mockcheck lint format bench
 

@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
 #define TAP_PRINTF(format_index, first_argument)                               \
 	__attribute__((format(printf, format_index, first_argument)))
 

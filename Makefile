@@ -11,6 +11,7 @@ MODULE_big  = spotify_etl
 # plain C: no postgres.h, linked into the unit tests too
 PLAIN_OBJS = \
 	src/http/byte_buffer.o \
+	src/http/secret.o \
 	src/http/transport_curl.o \
 	src/spotify/arena.o \
 	src/spotify/decode.o \

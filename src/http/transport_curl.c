@@ -35,6 +35,7 @@
 #include <string.h>
 
 #include "http/byte_buffer.h"
+#include "http/secret.h"
 
 /*
  * Idle connections to keep.  There are two hosts, and HTTP/1.1 needs a
@@ -96,15 +97,6 @@ struct SpotifyHttp
 };
 
 static void
-free_secret(char *text)
-{
-	if (text == NULL)
-		return;
-	explicit_bzero(text, strlen(text));
-	free(text);
-}
-
-static void
 transport_release(SpotifyHttp *http)
 {
 	Exchange *exchange;
@@ -127,9 +119,9 @@ transport_release(SpotifyHttp *http)
 		(void) curl_multi_cleanup(http->multi);
 	free(http->sockets.sockets);
 	free(http->watched.sockets);
-	free_secret(http->ca_file);
-	free_secret(http->proxy); /* may hold a password */
-	free_secret(http->user_agent);
+	free(http->ca_file);
+	spotify_secret_free(http->proxy); /* may hold a password */
+	free(http->user_agent);
 	free(http);
 }
 
@@ -863,8 +855,8 @@ was_request_sent(CURL *easy)
 }
 
 /*
- * Negative for a date that is over.  libcurl takes a number or a date, and
- * leaves 0 for anything else.
+ * What the header's lines said, or libcurl made of a date: 0 if that is over,
+ * or if it is neither a number nor a date.
  */
 static int64_t
 retry_after_seconds(const Exchange *exchange)

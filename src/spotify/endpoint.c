@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "http/http.h"
+#include "http/secret.h"
 
 static char *format_text(const char *format, ...)
 	__attribute__((format(printf, 1, 2)));
@@ -39,14 +40,6 @@ format_text(const char *format, ...)
 	vsnprintf(text, (size_t) length + 1, format, arguments);
 	va_end(arguments);
 	return text;
-}
-
-static void
-free_secret(char *secret)
-{
-	if (secret != NULL)
-		explicit_bzero(secret, strlen(secret));
-	free(secret);
 }
 
 /* Puts a path behind a base, however many slashes the base ends in. */
@@ -105,7 +98,7 @@ escape_track_uri(const char *track_id)
 	return escaped;
 }
 
-/* Frees text and returns it with one more URI, separated by a comma. */
+/* Frees text and returns it with a separator and one more URI, or NULL. */
 static char *
 append_track_uri(char *text, const char *separator, const char *track_id)
 {
@@ -150,7 +143,7 @@ spotify_form_refresh(const char *refresh_token, const char *client_id)
 		form =
 			format_text("grant_type=refresh_token&refresh_token=%s%s%s", token,
 						client_id == NULL ? "" : "&client_id=", client);
-	free_secret(token);
+	spotify_secret_free(token);
 	free(client);
 	return form;
 }
@@ -161,7 +154,7 @@ spotify_endpoint_me(const char *api_url)
 	return join_url(api_url, "/me");
 }
 
-/* Frees text and returns it with one more name=value, escaped. */
+/* Frees text, which may be NULL, and returns it with one more name=value. */
 static char *
 append_parameter(char *text, const char *name, const char *value)
 {
@@ -170,8 +163,8 @@ append_parameter(char *text, const char *name, const char *value)
 
 	if (text != NULL && escaped != NULL)
 		longer = format_text("%s&%s=%s", text, name, escaped);
-	free_secret(escaped);
-	free_secret(text);
+	spotify_secret_free(escaped);
+	spotify_secret_free(text);
 	return longer;
 }
 

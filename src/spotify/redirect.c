@@ -8,11 +8,11 @@
 
 #include <ctype.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "http/http.h"
+#include "http/secret.h"
 
 /* A copy without the white space that pasting brings. */
 static char *
@@ -74,8 +74,7 @@ take_parameter(SpotifyRedirect *redirect, char *parameter)
 	if (decoded == NULL)
 		return false;
 	*member = copy_trimmed(&redirect->arena, decoded);
-	explicit_bzero(decoded, strlen(decoded));
-	free(decoded);
+	spotify_secret_free(decoded);
 	return *member != NULL;
 }
 

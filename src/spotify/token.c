@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "http/secret.h"
 #include "settings.h"
 #include "spotify/cleanup.h"
 #include "spotify/decode.h"
@@ -42,24 +43,15 @@ typedef struct RequestStrings
 } RequestStrings;
 
 static void
-free_secret(char *secret)
-{
-	if (secret == NULL)
-		return;
-	explicit_bzero(secret, strlen(secret));
-	free(secret);
-}
-
-static void
 release_strings(void *arg)
 {
 	RequestStrings *strings = arg;
 
 	free(strings->url);
-	free_secret(strings->form);
-	free_secret(strings->spent_escaped);
-	free_secret(strings->username);
-	free_secret(strings->password);
+	spotify_secret_free(strings->form);
+	spotify_secret_free(strings->spent_escaped);
+	spotify_secret_free(strings->username);
+	spotify_secret_free(strings->password);
 	spotify_token_release(&strings->token);
 }
 

@@ -866,6 +866,7 @@ SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
 
 COMMENT ON FUNCTION spotify_sync_recently_played(text, interval) IS
     'adds the account''s last plays to spotify.plays, with a period only those of that long until now; SELECT * FROM it to see what the run did';
+
 -- It commits after each run, so it can neither be SECURITY DEFINER nor carry
 -- SET: it takes its owner's rights and a safe search_path by itself.
 CREATE PROCEDURE spotify_sync_all()

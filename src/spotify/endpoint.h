@@ -11,7 +11,10 @@
 /* Most entries that one page may hold: limit is 1 to 50. */
 #define SPOTIFY_PAGE_SIZE 50
 
-/* Most URIs that GET /me/library/contains takes. */
+/*
+ * Most URIs that GET /me/library/contains takes:
+ * https://developer.spotify.com/reference/web-api/open-api-schema.yaml
+ */
 #define SPOTIFY_CONTAINS_SIZE 40
 
 /*
@@ -32,6 +35,7 @@ extern char *spotify_endpoint_recently_played(const char *api_url);
 extern char *spotify_endpoint_contains(const char *api_url,
 									   const char *const *track_ids, int count);
 
+/* POST /api/token: where the forms below go. */
 extern char *spotify_endpoint_token(const char *accounts_url);
 
 /*
@@ -42,6 +46,7 @@ extern char *spotify_endpoint_token(const char *accounts_url);
 extern char *spotify_form_refresh(const char *refresh_token,
 								  const char *client_id);
 
+/* GET /me: who the access token belongs to. */
 extern char *spotify_endpoint_me(const char *api_url);
 
 /* The query of the page on which the user authorizes the app. */

@@ -4,9 +4,10 @@
  *
  * A batch collects what was received, each artist, album and track once, and
  * writes it by one statement for each table.  Mentions of an artist or album
- * complete one another; where they differ, the first one counts.  What is stored already and did
- * not change is not touched.  A field that Spotify left out keeps its last
- * known value: apps in development mode see fewer fields than others.
+ * complete one another; where they differ, the first one counts.  What is
+ * stored already and did not change is not touched.  A field that Spotify left
+ * out keeps its last known value: apps in development mode see fewer fields
+ * than others.
  */
 #ifndef SPOTIFY_CATALOG_H
 #define SPOTIFY_CATALOG_H
@@ -22,6 +23,7 @@ extern SpotifyCatalog *spotify_catalog_create(void);
 extern void spotify_catalog_add_track(SpotifyCatalog *catalog,
 									  const SpotifyTrack *track);
 
+/* Writes the batch, under spotify_lock_catalog(false). */
 extern void spotify_catalog_write(SpotifyCatalog *catalog);
 
 extern void spotify_catalog_release(SpotifyCatalog *catalog);

@@ -2,8 +2,9 @@
  * checks.h
  *		The quality checks of a run: what was received, before it is loaded.
  *
- * A run adds the result of each check it makes, and then enforces them all.  The results belong to the run's record: they are stored with it,
- * whether the run succeeds or fails.
+ * A run adds the result of each check it makes, and then enforces them all.
+ * The results belong to the run's record: they are stored with it, whether the
+ * run succeeds or fails.
  */
 #ifndef SPOTIFY_CHECKS_H
 #define SPOTIFY_CHECKS_H

@@ -57,9 +57,10 @@ extern SpotifyAuthorized spotify_durable_authorize(const char *account,
 												   const char *code_verifier);
 
 /*
- * Writes the row of a run with its checks, and no request before retry_after for all accounts
- * of the account's client id; 0 leaves that as it is, a NULL record writes no
- * row.  If hurried, waits for nothing longer than a tenth of a second.
+ * Writes the row of a run with its checks, unless the record is NULL; and that
+ * no account of this one's client id may send a request before retry_after,
+ * unless that is 0.  If hurried, waits for nothing longer than a tenth of a
+ * second.  Raises an error if it could not be written.
  */
 extern void spotify_durable_record(const char *account,
 								   const SpotifyRunRecord *record,

@@ -14,7 +14,6 @@
 #include "settings.h"
 #include "spotify/cleanup.h"
 #include "spotify/endpoint.h"
-#include "spotify/failure.h"
 #include "sync/list_reader.h"
 #include "sync/lock.h"
 #include "sync/login.h"

@@ -7,7 +7,6 @@
 #include "settings.h"
 #include "spotify/cleanup.h"
 #include "spotify/endpoint.h"
-#include "spotify/failure.h"
 #include "store/run_log.h"
 #include "sync/stored_list.h"
 

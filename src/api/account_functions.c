@@ -17,12 +17,10 @@
 #include "store/accounts.h"
 #include "store/credentials.h"
 #include "sync/authorization.h"
-#include "sync/collection.h"
 #include "sync/durable.h"
 #include "sync/lock.h"
-#include "sync/plays.h"
-#include "sync/run.h"
 #include "sync/spool.h"
+#include "sync/sync_all.h"
 
 PG_FUNCTION_INFO_V1(spotify_set_account);
 PG_FUNCTION_INFO_V1(spotify_forget_account);
@@ -183,8 +181,7 @@ spotify_forget_account(PG_FUNCTION_ARGS)
 				 errmsg("argument \"account\" must not be null"),
 				 errhint("Name the account whose data is to be deleted.")));
 	account = spotify_argument_account(fcinfo, 0);
-	spotify_run_lock(account, spotify_collection_liked.name);
-	spotify_run_lock(account, SPOTIFY_PLAYS_COLLECTION);
+	spotify_sync_all_lock(account);
 	spotify_lock_catalog(true);
 	spotify_accounts_forget(account);
 	spotify_spool_remove_at_commit(account);

@@ -11,6 +11,7 @@
 
 #include "store/accounts.h"
 #include "sync/plays.h"
+#include "sync/run.h"
 #include "sync/saved.h"
 #include "sync/sync_all.h"
 
@@ -115,6 +116,13 @@ is_enabled(const char *name)
 	const SpotifyAccount *account = spotify_accounts_find(name);
 
 	return account != NULL && account->is_enabled;
+}
+
+void
+spotify_sync_all_lock(const char *account)
+{
+	for (int i = 0; i < (int) lengthof(SYNCS); i++)
+		spotify_run_lock(account, SYNCS[i].collection);
 }
 
 void

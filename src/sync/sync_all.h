@@ -25,6 +25,12 @@ extern void spotify_sync_all_run(SpotifySyncAll *all, List *accounts,
 								 SpotifySteps *steps);
 
 /*
+ * Makes sure that no collection of the account is synced until the end of the
+ * transaction; reports it if one is.
+ */
+extern void spotify_sync_all_lock(const char *account);
+
+/*
  * Reports the failures as one error, which has the SQLSTATE and the message of
  * the first one, and all of them in its detail.  is_undone: what succeeded ends
  * with the transaction.

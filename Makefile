@@ -78,6 +78,7 @@ OBJS = \
 	src/store/plays.o \
 	src/store/quality_checks.o \
 	src/store/run_log.o \
+	src/store/saved_list.o \
 	src/store/scan_progress.o \
 	src/store/spi.o \
 	$(PLAIN_OBJS)

@@ -32,8 +32,8 @@ static const SpotifyFieldRule envelope_rules[] = {
 
 static const SpotifyFieldRule saved_track_rules[] = {
 	{ "added_at", spotify_field_timestamp,
-	  offsetof(SpotifySavedTrack, added_at) },
-	{ "track", spotify_decode_track, offsetof(SpotifySavedTrack, track) },
+	  offsetof(SpotifySavedEntry, added_at) },
+	{ "track", spotify_decode_track, offsetof(SpotifySavedEntry, track) },
 	{ .name = NULL },
 };
 
@@ -75,19 +75,19 @@ read_saved_page(struct json_object *root, void *target,
 	page->offset = envelope.offset;
 	page->count = envelope.count;
 	page->entries = spotify_arena_alloc(
-		&page->arena, (size_t) page->count * sizeof(SpotifySavedTrack));
+		&page->arena, (size_t) page->count * sizeof(SpotifySavedEntry));
 	if (page->entries == NULL)
 		return spotify_refuse_out_of_memory(problem);
 
 	for (i = 0; i < page->count; i++)
 	{
-		SpotifySavedTrack *entry = &page->entries[i];
+		SpotifySavedEntry *entry = &page->entries[i];
 
 		if (!spotify_fields_read(saved_track_rules,
 								 json_object_array_get_idx(envelope.items, i),
 								 &page->arena, entry))
 			return spotify_refuse_out_of_memory(problem);
-		entry->is_identified = entry->track.id != NULL;
+		entry->id = entry->track.id;
 	}
 	return SPOTIFY_DECODE_OK;
 }

@@ -78,19 +78,19 @@ spotify_endpoint_recently_played(const char *api_url)
 		format_text("/me/player/recently-played?limit=%d", SPOTIFY_PAGE_SIZE));
 }
 
-/* The URI of a track, percent-encoded. */
+/* The URI of an item, percent-encoded. */
 static char *
-escape_track_uri(const char *track_id)
+escape_uri(const char *item_type, const char *id)
 {
 	static const char scheme[] = "spotify:";
 	char *uri;
 	char *escaped;
 
 	/* A local file's id is its URI already. */
-	if (strncmp(track_id, scheme, strlen(scheme)) == 0)
-		return spotify_url_escape(track_id);
+	if (strncmp(id, scheme, strlen(scheme)) == 0)
+		return spotify_url_escape(id);
 
-	uri = format_text("spotify:track:%s", track_id);
+	uri = format_text("%s%s:%s", scheme, item_type, id);
 	if (uri == NULL)
 		return NULL;
 	escaped = spotify_url_escape(uri);
@@ -98,31 +98,28 @@ escape_track_uri(const char *track_id)
 	return escaped;
 }
 
-/* Frees text and returns it with a separator and one more URI, or NULL. */
+/* Frees text and escaped, and returns them joined; NULL if one is. */
 static char *
-append_track_uri(char *text, const char *separator, const char *track_id)
+append_escaped(char *text, const char *separator, char *escaped)
 {
-	char *escaped;
-	char *longer;
+	char *longer = escaped == NULL
+					   ? NULL
+					   : format_text("%s%s%s", text, separator, escaped);
 
-	escaped = escape_track_uri(track_id);
-	longer = escaped == NULL ? NULL
-							 : format_text("%s%s%s", text, separator, escaped);
 	free(escaped);
 	free(text);
 	return longer;
 }
 
 char *
-spotify_endpoint_contains(const char *api_url, const char *const *track_ids,
-						  int count)
+spotify_endpoint_contains(const char *api_url, const char *item_type,
+						  const char *const *ids, int count)
 {
-	char *url;
-	int i;
+	char *url = join_url(api_url, "/me/library/contains?uris=");
 
-	url = join_url(api_url, "/me/library/contains?uris=");
-	for (i = 0; i < count && url != NULL; i++)
-		url = append_track_uri(url, i == 0 ? "" : ",", track_ids[i]);
+	for (int i = 0; i < count && url != NULL; i++)
+		url = append_escaped(url, i == 0 ? "" : ",",
+							 escape_uri(item_type, ids[i]));
 	return url;
 }
 

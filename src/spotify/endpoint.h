@@ -31,9 +31,13 @@ extern char *spotify_endpoint_saved_tracks(const char *api_url, int offset);
  */
 extern char *spotify_endpoint_recently_played(const char *api_url);
 
-/* GET /me/library/contains for count track ids (or URIs of local files). */
+/*
+ * GET /me/library/contains for count ids of items of a type, such as "track"
+ * (or URIs of local files).
+ */
 extern char *spotify_endpoint_contains(const char *api_url,
-									   const char *const *track_ids, int count);
+									   const char *item_type,
+									   const char *const *ids, int count);
 
 /* POST /api/token: where the forms below go. */
 extern char *spotify_endpoint_token(const char *accounts_url);

@@ -84,7 +84,7 @@ typedef struct SpotifyAlbum
 
 typedef struct SpotifyTrack
 {
-	const char *id; /* never NULL in a page entry that is identified */
+	const char *id; /* NULL: has no identity and is not stored */
 	const char *name;
 	SpotifyAlbum album;
 	SpotifyArtistList artists;
@@ -102,21 +102,21 @@ typedef struct SpotifyTrack
  * One entry of a saved list.  An entry without identity (a null item, a null
  * track, a type other than track) takes up a position, but says nothing else.
  */
-typedef struct SpotifySavedTrack
+typedef struct SpotifySavedEntry
 {
-	bool is_identified;
+	const char *id; /* of the item; NULL: without identity */
 	SpotifyTimestamp added_at;
-	SpotifyTrack track;
-} SpotifySavedTrack;
+	SpotifyTrack track; /* the item, in a list of tracks */
+} SpotifySavedEntry;
 
-/* One page of GET /me/tracks. */
+/* One page of a saved list, such as GET /me/tracks. */
 typedef struct SpotifySavedPage
 {
 	SpotifyArena arena;
 	int32_t total;		   /* of the whole list, never negative */
 	SpotifyInteger offset; /* as echoed */
 	int count;			   /* entries received, null ones included */
-	SpotifySavedTrack *entries;
+	SpotifySavedEntry *entries;
 } SpotifySavedPage;
 
 /* What a play was started from; type is one of an open set. */

@@ -8,13 +8,17 @@
 #include "store/liked.h"
 #include "sync/collection.h"
 
+static void
+keep_track(SpotifyCatalog *catalog, const SpotifySavedEntry *entry)
+{
+	spotify_catalog_add_track(catalog, &entry->track);
+}
+
 const SpotifyCollection spotify_collection_liked = {
 	.name = "liked",
 	.page_url = spotify_endpoint_saved_tracks,
 	.decode_page = spotify_decode_saved_tracks,
-	.load = spotify_liked_load,
-	.load_places = spotify_liked_load_places,
-	.count_places = spotify_liked_count_places,
-	.write_null_places = spotify_liked_write_null_places,
-	.write = spotify_liked_write,
+	.keep = keep_track,
+	.item_type = "track",
+	.table = &spotify_liked_table,
 };

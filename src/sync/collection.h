@@ -8,10 +8,9 @@
 #ifndef SPOTIFY_COLLECTION_H
 #define SPOTIFY_COLLECTION_H
 
-#include "datatype/timestamp.h"
-
 #include "spotify/decode.h"
-#include "store/saved_item.h"
+#include "store/catalog.h"
+#include "store/saved_list.h"
 
 typedef struct SpotifyCollection
 {
@@ -24,15 +23,12 @@ typedef struct SpotifyCollection
 									   SpotifySavedPage *page,
 									   SpotifyDecodeProblem *problem);
 
-	/* What is stored, and writing what changed: see store/liked.h. */
-	SpotifySavedItem *(*load)(const char *account, int *count);
-	SpotifySavedItem *(*load_places)(const char *account, bool has_nulls,
-									 int first, int limit, int *count);
-	void (*count_places)(const char *account, SpotifyPlaceCounts *counts);
-	void (*write_null_places)(const char *account,
-							  const SpotifyNullPlace *places, int count);
-	void (*write)(const char *account, int64 run_id, TimestampTz changed_at,
-				  const SpotifySavedChange *changes, int count);
+	/* Adds what an entry with identity is to the catalogue. */
+	void (*keep)(SpotifyCatalog *catalog, const SpotifySavedEntry *entry);
+
+	const char *item_type; /* of an item, as in spotify:TYPE:ID */
+
+	const SpotifySavedTable *table; /* where the list is stored */
 } SpotifyCollection;
 
 extern const SpotifyCollection spotify_collection_liked;

@@ -171,9 +171,9 @@ keep_page(ListReader *reader, int offset)
 		spotify_report_out_of_memory();
 	for (int i = 0; i < reader->page.count; i++)
 	{
-		if (reader->page.entries[i].is_identified)
-			spotify_catalog_add_track(reading->catalog,
-									  &reader->page.entries[i].track);
+		if (reader->page.entries[i].id != NULL)
+			reader->collection->keep(reading->catalog,
+									 &reader->page.entries[i]);
 	}
 
 	if (scan->distinct > distinct_before)

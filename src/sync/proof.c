@@ -2,10 +2,10 @@
  * proof.c
  *		Asking Spotify whether items that a list no longer shows are gone.
  *
- * GET /me/library/contains answers for 40 catalogue tracks at a time.  Where
- * it is refused (403, 404), or for a local file, which it does not know, the
- * whole list is proof enough, unless entries without identity were in it: any
- * missing item could be behind one of them.
+ * GET /me/library/contains answers for 40 items of the catalogue at a time.
+ * Where it is refused (403, 404), or for a local file, which it does not know,
+ * the whole list is proof enough, unless entries without identity were in it:
+ * any missing item could be behind one of them.
  */
 #include "postgres.h"
 
@@ -27,12 +27,8 @@ typedef struct Batch
 typedef struct Prover
 {
 	SpotifyProof *proof;
-	const SpotifySavedPlan *plan;
-	SpotifyClient *client;
-	bool allow_mass_removal;
-	SpotifyProofBasis basis;
-	int unidentified; /* entries of the list */
-	int next;		  /* of the missing items, to be asked about */
+	const SpotifyProofTask *task;
+	int next; /* of the missing items, to be asked about */
 	int under_way;
 } Prover;
 
@@ -71,7 +67,7 @@ leave_unproven(Prover *prover, const SpotifySavedChange *item)
 static void
 settle_by_list(Prover *prover, const SpotifySavedChange *item)
 {
-	switch (prover->basis)
+	switch (prover->task->basis)
 	{
 		case SPOTIFY_PROOF_BY_LIST:
 			take_removed(prover, item);
@@ -95,15 +91,15 @@ contradict(Prover *prover, const SpotifySavedChange *item)
 	SpotifyProof *proof = prover->proof;
 
 	proof->contradicted_count++;
-	if (prover->basis == SPOTIFY_PROOF_BY_DELTA &&
-		proof->contradicted_count > prover->unidentified)
+	if (prover->task->basis == SPOTIFY_PROOF_BY_DELTA &&
+		proof->contradicted_count > prover->task->unidentified)
 		proof->wants_whole_list = true;
 	keep(prover, item);
 }
 
 /* Ids of the catalogue have 22 characters of base 62; all else is a 400. */
 static bool
-is_catalogue_track(const SpotifySavedChange *item)
+is_of_catalogue(const SpotifySavedChange *item)
 {
 	return strlen(item->id) == CATALOGUE_ID_LENGTH &&
 		   strspn(item->id, BASE_62) == CATALOGUE_ID_LENGTH;
@@ -116,10 +112,11 @@ ask(Prover *prover, Batch *batch)
 
 	for (int i = 0; i < batch->count; i++)
 		ids[i] = batch->items[i]->id;
-	spotify_client_get(
-		prover->client,
-		spotify_endpoint_contains(spotify_setting_api_url, ids, batch->count),
-		batch);
+	spotify_client_get(prover->task->client,
+					   spotify_endpoint_contains(spotify_setting_api_url,
+												 prover->task->item_type, ids,
+												 batch->count),
+					   batch);
 	prover->under_way++;
 }
 
@@ -127,11 +124,11 @@ ask(Prover *prover, Batch *batch)
 static void
 settle_unaskable(Prover *prover)
 {
-	const SpotifySavedPlan *plan = prover->plan;
+	const SpotifySavedPlan *plan = prover->task->plan;
 
 	for (int i = 0; i < plan->missing_count; i++)
 	{
-		if (!is_catalogue_track(&plan->missing[i]))
+		if (!is_of_catalogue(&plan->missing[i]))
 			settle_by_list(prover, &plan->missing[i]);
 	}
 }
@@ -140,13 +137,13 @@ settle_unaskable(Prover *prover)
 static void
 settle_rest(Prover *prover)
 {
-	const SpotifySavedPlan *plan = prover->plan;
+	const SpotifySavedPlan *plan = prover->task->plan;
 
 	while (prover->next < plan->missing_count)
 	{
 		const SpotifySavedChange *item = &plan->missing[prover->next++];
 
-		if (!is_catalogue_track(item))
+		if (!is_of_catalogue(item))
 			continue;
 		if (prover->proof->is_cut)
 			leave_unproven(prover, item);
@@ -159,7 +156,7 @@ settle_rest(Prover *prover)
 static bool
 ask_about_next(Prover *prover)
 {
-	const SpotifySavedPlan *plan = prover->plan;
+	const SpotifySavedPlan *plan = prover->task->plan;
 	Batch *batch = palloc0(sizeof(Batch));
 
 	while (prover->next < plan->missing_count &&
@@ -167,7 +164,7 @@ ask_about_next(Prover *prover)
 	{
 		const SpotifySavedChange *item = &plan->missing[prover->next++];
 
-		if (is_catalogue_track(item))
+		if (is_of_catalogue(item))
 			batch->items[batch->count++] = item;
 	}
 	if (batch->count > 0)
@@ -182,29 +179,23 @@ is_endpoint_refused(const SpotifyExchange *exchange)
 		   (exchange->answer.status == 403 || exchange->answer.status == 404);
 }
 
-static void
-handle_answer(Prover *prover, const SpotifyExchange *exchange)
+/* Whether a rate limit refused an answer that the run can do without. */
+static bool
+is_cut(const Prover *prover, const SpotifyExchange *exchange)
 {
-	const Batch *batch = exchange->request.tag;
+	return exchange->decision.verdict == SPOTIFY_RETRY_LIMITED &&
+		   prover->task->basis != SPOTIFY_PROOF_BY_DELTA;
+}
+
+/* Believes what Spotify answers about a batch. */
+static void
+settle_by_answer(Prover *prover, const Batch *batch,
+				 const SpotifyExchange *exchange)
+{
 	bool contains[SPOTIFY_CONTAINS_SIZE];
 	SpotifyDecodeProblem problem;
 	SpotifyDecodeResult result;
 
-	if (is_endpoint_refused(exchange))
-	{
-		prover->proof->is_refused = true;
-		for (int i = 0; i < batch->count; i++)
-			settle_by_list(prover, batch->items[i]);
-		return;
-	}
-	if (exchange->decision.verdict == SPOTIFY_RETRY_LIMITED &&
-		prover->basis != SPOTIFY_PROOF_BY_DELTA)
-	{
-		for (int i = 0; i < batch->count; i++)
-			leave_unproven(prover, batch->items[i]);
-		prover->proof->is_cut = true;
-		return;
-	}
 	if (!spotify_client_succeeded(exchange))
 		spotify_failure_report(exchange);
 	result = spotify_decode_contains(exchange->answer.body,
@@ -222,10 +213,32 @@ handle_answer(Prover *prover, const SpotifyExchange *exchange)
 }
 
 static void
+handle_answer(Prover *prover, const SpotifyExchange *exchange)
+{
+	const Batch *batch = exchange->request.tag;
+
+	if (is_endpoint_refused(exchange))
+	{
+		prover->proof->is_refused = true;
+		for (int i = 0; i < batch->count; i++)
+			settle_by_list(prover, batch->items[i]);
+	}
+	else if (is_cut(prover, exchange))
+	{
+		prover->proof->is_cut = true;
+		for (int i = 0; i < batch->count; i++)
+			leave_unproven(prover, batch->items[i]);
+	}
+	else
+		settle_by_answer(prover, batch, exchange);
+}
+
+static void
 check_removal_guard(Prover *prover)
 {
-	if (!prover->allow_mass_removal &&
-		spotify_saved_plan_exceeds(prover->plan, prover->proof->removed_count,
+	if (!prover->task->allow_mass_removal &&
+		spotify_saved_plan_exceeds(prover->task->plan,
+								   prover->proof->removed_count,
 								   spotify_setting_max_removal_percent))
 		prover->proof->exceeds_guard = true;
 }
@@ -251,18 +264,11 @@ begin(SpotifyProof *proof, const SpotifySavedPlan *plan)
 }
 
 void
-spotify_proof_find(SpotifyProof *proof, const SpotifySavedPlan *plan,
-				   SpotifyProofBasis basis, int unidentified,
-				   SpotifyClient *client, bool allow_mass_removal)
+spotify_proof_find(SpotifyProof *proof, const SpotifyProofTask *task)
 {
-	Prover prover = { .proof = proof,
-					  .plan = plan,
-					  .client = client,
-					  .allow_mass_removal = allow_mass_removal,
-					  .basis = basis,
-					  .unidentified = unidentified };
+	Prover prover = { .proof = proof, .task = task };
 
-	begin(proof, plan);
+	begin(proof, task->plan);
 	settle_unaskable(&prover);
 	for (;;)
 	{
@@ -275,7 +281,7 @@ spotify_proof_find(SpotifyProof *proof, const SpotifySavedPlan *plan,
 			continue;
 		if (prover.under_way == 0)
 			break;
-		handle_answer(&prover, spotify_client_next(client));
+		handle_answer(&prover, spotify_client_next(task->client));
 		prover.under_way--;
 	}
 }

@@ -30,15 +30,23 @@ typedef struct SpotifyProof
 	bool wants_whole_list;	/* the delta does not hold, or is not enough */
 } SpotifyProof;
 
+/* What is to be proven, and how. */
+typedef struct SpotifyProofTask
+{
+	const SpotifySavedPlan *plan; /* made from a complete list */
+	SpotifyProofBasis basis;
+	int unidentified;	   /* entries of the list without identity */
+	const char *item_type; /* see SpotifyCollection */
+	SpotifyClient *client;
+	bool allow_mass_removal; /* lifts the removal guard */
+} SpotifyProofTask;
+
 /*
- * Proves the missing items of a plan, made from a complete list, in which so
- * many entries have no identity.  Stops as soon as more are proven than the
+ * Proves that the missing items of a plan are gone.  Stops as soon as more are proven than the
  * removal guard lets through, or when a delta must be read whole.  To prove
  * again by another list, call it with the same proof; a new one is all zero.
  */
 extern void spotify_proof_find(SpotifyProof *proof,
-							   const SpotifySavedPlan *plan,
-							   SpotifyProofBasis basis, int unidentified,
-							   SpotifyClient *client, bool allow_mass_removal);
+							   const SpotifyProofTask *task);
 
 #endif /* SPOTIFY_PROOF_H */

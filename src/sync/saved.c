@@ -28,11 +28,11 @@
 #define LIST_CUT                                                               \
 	"a rate limit ended the run: what was read is kept, and the next run goes on from there"
 #define PROOF_CUT                                                              \
-	"a rate limit ended the run before it was known which of the missing tracks are gone: those stay active"
+	"a rate limit ended the run before it was known which of the missing items are gone: those stay active"
 #define LIST_CONTRADICTED                                                      \
-	"the list lacks tracks of which Spotify says that they are liked: they stay active"
+	"the list lacks items of which Spotify says that they are saved: they stay active"
 #define REMOVALS_UNPROVEN                                                      \
-	"entries without identity leave it open whether missing tracks are gone: they stay active"
+	"entries without identity leave it open whether missing items are gone: they stay active"
 
 typedef struct SavedSync
 {
@@ -158,8 +158,9 @@ write_items(const SavedSync *sync, const SpotifySavedChange *changes, int count)
 {
 	const SpotifyRunRecord *record = &sync->run.record;
 
-	sync->collection->write(record->account, record->run_id,
-							record->finished_at, changes, count);
+	spotify_saved_list_write(sync->collection->table, record->account,
+							 record->run_id, record->finished_at, changes,
+							 count);
 }
 
 /*
@@ -187,9 +188,9 @@ write_changes(SavedSync *sync, MemoryContext result_context)
 	write_items(sync, sync->proof.removed, sync->proof.removed_count);
 	write_items(sync, sync->proof.unlisted, sync->proof.unlisted_count);
 	if (sync->plan.has_null_places_changed)
-		sync->collection->write_null_places(record->account,
-											sync->plan.null_places,
-											sync->plan.null_place_count);
+		spotify_saved_list_write_null_places(
+			sync->collection->table, record->account, sync->plan.null_places,
+			sync->plan.null_place_count);
 	return row;
 }
 
@@ -218,15 +219,21 @@ find_changes(SavedSync *sync)
 
 	for (;;)
 	{
+		SpotifyProofTask task = { .plan = &sync->plan,
+								  .item_type = sync->collection->item_type,
+								  .client = sync->client,
+								  .allow_mass_removal =
+									  sync->options.allow_mass_removal };
+
 		make_plan(sync);
 		if (!reading->is_complete)
 		{
 			memset(&sync->proof, 0, sizeof(sync->proof));
 			return;
 		}
-		spotify_proof_find(&sync->proof, &sync->plan, find_basis(reading),
-						   reading->unidentified, sync->client,
-						   sync->options.allow_mass_removal);
+		task.basis = find_basis(reading);
+		task.unidentified = reading->unidentified;
+		spotify_proof_find(&sync->proof, &task);
 		if (sync->proof.exceeds_guard)
 			return;
 		if (sync->proof.wants_whole_list)

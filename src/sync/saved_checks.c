@@ -53,9 +53,9 @@ spotify_saved_check(SpotifyRun *run, const SpotifyListReading *reading,
 			scan->received, scan->total));
 	spotify_checks_add(
 		run, SPOTIFY_CHECK_UNIQUE_KEY, scan->contradictory,
-		"A page says of the same track that it was liked at different times.");
+		"A page says of the same item that it was saved at different times.");
 	spotify_checks_add(run, SPOTIFY_CHECK_NO_NULLS, count_undated(scan),
-					   "No entry says when it was liked.");
+					   "No entry says when it was saved.");
 	spotify_checks_add(
 		run, SPOTIFY_CHECK_REMOVAL_GUARD,
 		proof->exceeds_guard ? proof->removed_count : 0,

@@ -114,24 +114,17 @@ put_entry(SpotifyScan *scan, int position, const char *id,
 	return lh_table_insert(scan->ids, entry->id, NULL) == 0;
 }
 
-static const char *
-id_of(const SpotifySavedTrack *saved)
-{
-	return saved->is_identified ? saved->track.id : NULL;
-}
-
 /* Whether the page says of the same item that it was saved at another time. */
 static bool
 is_contradicted(const SpotifySavedPage *page, int entry)
 {
-	const SpotifySavedTrack *saved = &page->entries[entry];
+	const SpotifySavedEntry *saved = &page->entries[entry];
 
 	for (int i = 0; i < entry; i++)
 	{
-		const SpotifySavedTrack *other = &page->entries[i];
+		const SpotifySavedEntry *other = &page->entries[i];
 
-		if (other->is_identified &&
-			strcmp(other->track.id, saved->track.id) == 0 &&
+		if (other->id != NULL && strcmp(other->id, saved->id) == 0 &&
 			!spotify_timestamp_equals(other->added_at, saved->added_at))
 			return true;
 	}
@@ -141,7 +134,7 @@ is_contradicted(const SpotifySavedPage *page, int entry)
 static void
 count_entry(SpotifyScan *scan, const SpotifySavedPage *page, int entry)
 {
-	if (!page->entries[entry].is_identified)
+	if (page->entries[entry].id == NULL)
 		return;
 	if (page->entries[entry].added_at.is_known)
 		scan->dated++;
@@ -158,10 +151,10 @@ spotify_scan_add_page(SpotifyScan *scan, const SpotifySavedPage *page,
 	scan->received += page->count;
 	for (int i = 0; i < page->count; i++)
 	{
-		const SpotifySavedTrack *saved = &page->entries[i];
+		const SpotifySavedEntry *saved = &page->entries[i];
 
 		count_entry(scan, page, i);
-		if (!put_entry(scan, offset + i, id_of(saved), saved->added_at))
+		if (!put_entry(scan, offset + i, saved->id, saved->added_at))
 			return false;
 	}
 	return true;
@@ -195,7 +188,7 @@ spotify_scan_has_page(const SpotifyScan *scan, const SpotifySavedPage *page,
 	for (int i = 0; i < page->count; i++)
 	{
 		if (!spotify_list_entry_equals(&scan->entries[offset + i],
-									   id_of(&page->entries[i]),
+									   page->entries[i].id,
 									   page->entries[i].added_at))
 			return false;
 	}

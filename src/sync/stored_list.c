@@ -34,7 +34,8 @@ find_known_list(SpotifyStoredList *stored)
 		return false;
 	stored->audit.offset = last.audit_offset + SPOTIFY_PAGE_SIZE;
 	stored->audit.pages = spotify_setting_audit_pages;
-	stored->collection->count_places(stored->account, &counts);
+	spotify_saved_list_count_places(stored->collection->table, stored->account,
+									&counts);
 	stored->has_nulls = counts.nulls > 0;
 	stored->known.count = counts.items + counts.nulls;
 	return counts.is_exact && stored->known.count == last.total;
@@ -71,8 +72,9 @@ spotify_stored_list_load_page(SpotifyStoredList *stored, int offset)
 	SpotifySavedItem *items;
 	int count;
 
-	items = stored->collection->load_places(stored->account, stored->has_nulls,
-											offset, SPOTIFY_PAGE_SIZE, &count);
+	items = spotify_saved_list_load_places(stored->collection->table,
+										   stored->account, stored->has_nulls,
+										   offset, SPOTIFY_PAGE_SIZE, &count);
 	put_places(stored, offset, items, count);
 }
 
@@ -81,8 +83,8 @@ spotify_stored_list_load(SpotifyStoredList *stored)
 {
 	if (stored->items != NULL)
 		return;
-	stored->items =
-		stored->collection->load(stored->account, &stored->item_count);
+	stored->items = spotify_saved_list_load(
+		stored->collection->table, stored->account, &stored->item_count);
 	if (!stored->is_exact)
 		return;
 	put_places(stored, 0, stored->items, stored->item_count);

@@ -90,8 +90,7 @@ fuzz_saved_tracks(const char *body, size_t length)
 	check(page.total >= 0);
 	for (i = 0; i < page.count; i++)
 	{
-		check(page.entries[i].is_identified ==
-			  (page.entries[i].track.id != NULL));
+		check(page.entries[i].id == page.entries[i].track.id);
 		check_track(&page.entries[i].track);
 	}
 	spotify_saved_page_release(&page);

@@ -335,7 +335,7 @@ load_known(int first, int count)
 static void
 read_page(int offset)
 {
-	SpotifySavedTrack entries[SPOTIFY_PAGE_SIZE];
+	SpotifySavedEntry entries[SPOTIFY_PAGE_SIZE];
 	char ids[SPOTIFY_PAGE_SIZE][ID_SIZE];
 	SpotifySavedPage page = { .total = library.count,
 							  .offset = { true, offset },
@@ -345,12 +345,12 @@ read_page(int offset)
 	for (int i = offset; i < library.count && page.count < SPOTIFY_PAGE_SIZE;
 		 i++)
 	{
-		SpotifySavedTrack *entry = &entries[page.count];
+		SpotifySavedEntry *entry = &entries[page.count];
 
 		entry->added_at = time_of(library.places[i].added_at);
-		entry->is_identified = !library.places[i].is_null;
 		snprintf(ids[page.count], ID_SIZE, "%022d", library.places[i].item);
-		entry->track.id = ids[page.count];
+		if (!library.places[i].is_null)
+			entry->id = ids[page.count];
 		page.count++;
 	}
 	run.requests++;

@@ -54,18 +54,21 @@ test_contains(void)
 		"spotify:local:Uncle+Bertram:A,B:Caf\xC3\xA9 & 50%:154", "a/b?c#d"
 	};
 
-	text_is(spotify_endpoint_contains(API, one, 1),
+	text_is(spotify_endpoint_contains(API, "track", one, 1),
 			API "/me/library/contains?uris=spotify%3Atrack%3A0abc", "one id");
-	text_is(spotify_endpoint_contains(API "/", two, 2),
+	text_is(spotify_endpoint_contains(API "/", "track", two, 2),
 			API "/me/library/contains?uris=spotify%3Atrack%3A0abc,"
 				"spotify%3Atrack%3A1def",
 			"two ids");
-	text_is(spotify_endpoint_contains(API, odd, 2),
+	text_is(spotify_endpoint_contains(API, "track", odd, 2),
 			API "/me/library/contains?uris="
 				"spotify%3Alocal%3AUncle%2BBertram%3AA%2CB%3ACaf%C3%A9%20%26%20"
 				"50%25%3A154,spotify%3Atrack%3Aa%2Fb%3Fc%23d",
 			"a local file, and an id with signs");
-	text_is(spotify_endpoint_contains(API, NULL, 0),
+	text_is(spotify_endpoint_contains(API, "album", one, 1),
+			API "/me/library/contains?uris=spotify%3Aalbum%3A0abc",
+			"another type of item");
+	text_is(spotify_endpoint_contains(API, "track", NULL, 0),
 			API "/me/library/contains?uris=", "no ids");
 }
 
@@ -80,7 +83,7 @@ test_contains_many(void)
 
 	for (i = 0; i < SPOTIFY_CONTAINS_SIZE; i++)
 		ids[i] = "0123456789012345678901";
-	url = spotify_endpoint_contains(API, ids, SPOTIFY_CONTAINS_SIZE);
+	url = spotify_endpoint_contains(API, "track", ids, SPOTIFY_CONTAINS_SIZE);
 	for (found = url; found != NULL; found = strstr(found + 1, "%3Atrack%3A"))
 		count++;
 	tap_is_int(count - 1, SPOTIFY_CONTAINS_SIZE, "as many ids as there may be");

@@ -208,6 +208,28 @@ find_basis(const SpotifyListReading *reading)
 	return SPOTIFY_PROOF_BY_LIST;
 }
 
+static void
+prove_removals(SavedSync *sync)
+{
+	SpotifyProofTask task = { .plan = &sync->plan,
+							  .basis = find_basis(sync->reading),
+							  .unidentified = sync->reading->unidentified,
+							  .item_type = sync->collection->item_type,
+							  .client = sync->client,
+							  .allow_mass_removal =
+								  sync->options.allow_mass_removal };
+
+	spotify_proof_find(&sync->proof, &task);
+}
+
+/* Nothing is to be changed, whatever was planned of an earlier reading. */
+static void
+forget_changes(SavedSync *sync)
+{
+	spotify_saved_plan_release(&sync->plan);
+	memset(&sync->proof, 0, sizeof(sync->proof));
+}
+
 /*
  * Plans the changes and proves the removals, by the whole list if what a delta
  * read of it is not enough, and again if the list moved meanwhile.
@@ -217,23 +239,15 @@ find_changes(SavedSync *sync)
 {
 	SpotifyListReading *reading = sync->reading;
 
-	for (;;)
+	while (!reading->is_unchanged)
 	{
-		SpotifyProofTask task = { .plan = &sync->plan,
-								  .item_type = sync->collection->item_type,
-								  .client = sync->client,
-								  .allow_mass_removal =
-									  sync->options.allow_mass_removal };
-
 		make_plan(sync);
 		if (!reading->is_complete)
 		{
 			memset(&sync->proof, 0, sizeof(sync->proof));
 			return;
 		}
-		task.basis = find_basis(reading);
-		task.unidentified = reading->unidentified;
-		spotify_proof_find(&sync->proof, &task);
+		prove_removals(sync);
 		if (sync->proof.exceeds_guard)
 			return;
 		if (sync->proof.wants_whole_list)
@@ -242,6 +256,7 @@ find_changes(SavedSync *sync)
 				 spotify_list_confirm(sync->reader))
 			return;
 	}
+	forget_changes(sync);
 }
 
 static Datum
@@ -267,8 +282,7 @@ run_phases(void *arg, MemoryContext result_context)
 	spotify_release_later(release_plan, sync);
 
 	sync->reading = spotify_list_read(sync->reader);
-	if (!sync->reading->is_unchanged)
-		find_changes(sync);
+	find_changes(sync);
 	record->mode = sync->reading->is_delta ? "delta" : "full";
 	spotify_saved_check(&sync->run, sync->reading, &sync->plan, &sync->proof);
 	if (sync->reading->is_cut || sync->proof.is_cut)

@@ -300,6 +300,20 @@ delta('no like at all', deactivated => 0);
 $mock->post('like', { count => 1 });
 delta('the first like', reactivated => 1);
 
+# A like that is gone for a moment: by the time that the list is read again, to
+# see whether it held still, it is back where it was.
+store_library(500);
+my ($moved) = api_items($mock, 2, 1);
+$mock->post('unlike', { positions => [2] });
+$mock->fault({ match => { path => '/me/tracks$', offset => 0, nth => 2 },
+		action => { mutate_before => [
+				{ op => 'like', ids => [ $moved->{track}{id} ], added_at => $moved->{added_at} } ] } });
+delta('a like that is gone for a moment', deactivated => 0, updated => 0);
+$count = $mock->count;
+is($count->{contains}, 1, 'a like that is gone for a moment: Spotify is asked about that one');
+cmp_ok($count->{tracks}, '<=', 10, 'a like that is gone for a moment: the list is not read whole');
+$mock->no_faults;
+
 # ------------------------------------------------------------- rate limits
 
 my $session = open_session($node);

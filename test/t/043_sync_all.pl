@@ -15,6 +15,7 @@ use Test::More;
 
 use SpotifyMock;
 use SpotifyPlays;
+use SpotifySession qw(value);
 use SpotifyTest;
 
 my $CALL = 'CALL public.spotify_sync_all()';
@@ -26,15 +27,6 @@ my $node = start_node($mock, name => 'sync_all',
 	configuration => 'track_commit_timestamp = on');
 my $admin = open_session($node);
 my $other = open_session($node);
-
-# Runs SQL that must work in a session; returns what it gives.
-sub value
-{
-	my ($session, $sql) = @_;
-	my $answer = ask($session, $sql);
-	die "$sql: $answer->{text}\n" if defined $answer->{code};
-	return $answer->{output};
-}
 
 # That SQL fails in a session with this code; returns the error.
 sub refused

@@ -64,6 +64,7 @@ OBJS = \
 	src/sync/steps.o \
 	src/sync/sync_all.o \
 	src/sync/token_keeper.o \
+	src/sync/transaction.o \
 	src/spotify/cleanup.o \
 	src/spotify/client.o \
 	src/spotify/exchange.o \

@@ -12,12 +12,9 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
-#include "utils/snapmgr.h"
 
 #include "settings.h"
 #include "spotify/cleanup.h"
@@ -33,6 +30,7 @@
 #include "sync/login.h"
 #include "sync/spool.h"
 #include "sync/token_keeper.h"
+#include "sync/transaction.h"
 
 /* Once the code is spent, a row that somebody has locked is waited for. */
 #define STORE_LOCK_TIMEOUT "60s"
@@ -49,34 +47,20 @@ typedef struct Authorization
 	SpotifyProfile *profile; /* NULL: could not be found out */
 } Authorization;
 
-/* Memory context and resource owner are the same again afterwards. */
-static void
-run_in_transaction(void (*work)(Authorization *), Authorization *authorization)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	MemoryContextSwitchTo(context);
-	work(authorization);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-}
-
 /* The lock shows, where it is harmless, that the rows can be written. */
 static void
 read_account(Authorization *authorization)
 {
 	const char *name = authorization->name;
+	SpotifyTransaction transaction;
 
+	spotify_transaction_begin(&transaction);
 	spotify_accounts_lock(name);
 	authorization->account = spotify_accounts_find(name);
 	if (authorization->account == NULL)
 		spotify_token_keeper_report_not_visible(name);
 	authorization->credentials = spotify_credentials_load(name);
+	spotify_transaction_commit(&transaction);
 }
 
 static void
@@ -200,7 +184,9 @@ store(Authorization *authorization)
 {
 	const char *name = authorization->name;
 	const SpotifyProfile *profile = authorization->profile;
+	SpotifyTransaction transaction;
 
+	spotify_transaction_begin(&transaction);
 	spotify_login_keep_new(name, &authorization->grant);
 	if (profile != NULL)
 		spotify_accounts_set_user(name, profile->user_id,
@@ -208,6 +194,7 @@ store(Authorization *authorization)
 	if (authorization->traffic->limited_until != 0)
 		spotify_accounts_set_retry_after(name,
 										 authorization->traffic->limited_until);
+	spotify_transaction_commit(&transaction);
 }
 
 void
@@ -222,7 +209,7 @@ spotify_authorization_finish(const char *account, const char *code,
 
 	/* As in token_keeper.c: no refresh comes in between. */
 	spotify_lock_wait_session(account, SPOTIFY_LOCK_TOKEN);
-	run_in_transaction(read_account, &authorization);
+	read_account(&authorization);
 	spotify_login_check_limit(authorization.account);
 
 	exchange_code(&authorization);
@@ -232,7 +219,7 @@ spotify_authorization_finish(const char *account, const char *code,
 
 	SetConfigOption("lock_timeout", STORE_LOCK_TIMEOUT, PGC_SUSET,
 					PGC_S_SESSION);
-	run_in_transaction(store, &authorization);
+	store(&authorization);
 	spotify_spool_remove(account);
 	authorized->user_id =
 		authorization.profile != NULL ? authorization.profile->user_id : NULL;

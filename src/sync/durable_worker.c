@@ -18,12 +18,12 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
-#include "utils/snapmgr.h"
 
 #include "store/accounts.h"
 #include "sync/authorization.h"
 #include "sync/durable_message.h"
 #include "sync/token_keeper.h"
+#include "sync/transaction.h"
 
 /*
  * A worker must not hold up the server for as long as any user likes: the
@@ -111,15 +111,15 @@ write_record(SpotifyDurableMessage *message)
 static void
 do_record_task(SpotifyDurableMessage *message)
 {
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	SpotifyTransaction transaction;
+
+	spotify_transaction_begin(&transaction);
 	if (message->retry_after != 0)
 		spotify_accounts_set_retry_after(message->account,
 										 message->retry_after);
 	if (message->has_record)
 		write_record(message);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	spotify_transaction_commit(&transaction);
 }
 
 static void
@@ -183,12 +183,12 @@ keep_error(SpotifyDurableMessage *message, MemoryContext context)
 static void
 keep_limit(SpotifyDurableMessage *message)
 {
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	SpotifyTransaction transaction;
+
+	spotify_transaction_begin(&transaction);
 	spotify_accounts_set_retry_after(message->account,
 									 message->traffic.limited_until);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	spotify_transaction_commit(&transaction);
 }
 
 /*

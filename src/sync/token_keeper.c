@@ -18,12 +18,8 @@
 
 #include <signal.h>
 
-#include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "spotify/failure.h"
@@ -35,6 +31,7 @@
 #include "sync/login.h"
 #include "sync/spool.h"
 #include "sync/token_keeper.h"
+#include "sync/transaction.h"
 
 /* An access token that ends sooner is not used any more. */
 #define REMAINING_LIFE (60 * USECS_PER_SEC)
@@ -49,31 +46,10 @@ typedef struct TokenKeeper
 	TimestampTz called_at;
 	const char *refused;
 	SpotifyTraffic *traffic;
-	MemoryContext context; /* these two outlive the transactions */
-	ResourceOwner owner;
 	SpotifyAccount *account;
 	SpotifyCredentials *credentials;
 	char *refresh_token_hash; /* of the stored one; NULL if there is none */
 } TokenKeeper;
-
-/* Transactions leave memory context and resource owner as they found them. */
-
-static void
-begin_transaction(TokenKeeper *keeper)
-{
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	MemoryContextSwitchTo(keeper->context);
-}
-
-static void
-end_transaction(TokenKeeper *keeper)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(keeper->context);
-	CurrentResourceOwner = keeper->owner;
-}
 
 void
 spotify_token_keeper_report_not_visible(const char *account)
@@ -156,8 +132,9 @@ static void
 read_account(TokenKeeper *keeper)
 {
 	SpotifySpooledGrant *spooled;
+	SpotifyTransaction transaction;
 
-	begin_transaction(keeper);
+	spotify_transaction_begin(&transaction);
 	spotify_accounts_lock(keeper->name);
 	keeper->account = spotify_accounts_find(keeper->name);
 	if (keeper->account == NULL)
@@ -166,7 +143,7 @@ read_account(TokenKeeper *keeper)
 	spooled = spotify_spool_read(keeper->name);
 	if (spooled != NULL)
 		bring_in(keeper, spooled);
-	end_transaction(keeper);
+	spotify_transaction_commit(&transaction);
 	if (spooled != NULL)
 		spotify_spool_remove(keeper->name);
 
@@ -237,13 +214,15 @@ spool_grant(const TokenKeeper *keeper, const SpotifyGrant *grant)
 static void
 store_grant(TokenKeeper *keeper, const SpotifyGrant *grant)
 {
-	begin_transaction(keeper);
+	SpotifyTransaction transaction;
+
+	spotify_transaction_begin(&transaction);
 	if (spotify_credentials_set_tokens(
 			keeper->name, grant->access_token,
 			spotify_time_from_server(grant->access_token_expires_at),
 			grant->refresh_token, keeper->credentials->refresh_token))
 		spotify_accounts_confirm(keeper->name, grant->scope);
-	end_transaction(keeper);
+	spotify_transaction_commit(&transaction);
 	spotify_spool_remove(keeper->name);
 }
 
@@ -297,14 +276,15 @@ accept_refusal(TokenKeeper *keeper)
 {
 	char *refused = keeper->credentials->refresh_token;
 	bool is_other;
+	SpotifyTransaction transaction;
 
-	begin_transaction(keeper);
+	spotify_transaction_begin(&transaction);
 	load_credentials(keeper);
 	is_other = keeper->credentials->refresh_token != NULL &&
 			   strcmp(keeper->credentials->refresh_token, refused) != 0;
 	if (!is_other)
 		spotify_accounts_set_needs_authorization(keeper->name);
-	end_transaction(keeper);
+	spotify_transaction_commit(&transaction);
 	return !is_other;
 }
 
@@ -317,9 +297,7 @@ spotify_token_keeper_get(const char *account, SpotifyTokenNeed need,
 						   .need = need,
 						   .called_at = called_at,
 						   .refused = refused,
-						   .traffic = traffic,
-						   .context = CurrentMemoryContext,
-						   .owner = CurrentResourceOwner };
+						   .traffic = traffic };
 	SpotifyErrorBody refusal;
 	SpotifyAccessToken result;
 

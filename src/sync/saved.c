@@ -86,8 +86,9 @@ why_partial(const SavedSync *sync)
 	return NULL;
 }
 
+/* For the row of the run, which has it even if the run fails later. */
 static void
-count_changes(SavedSync *sync)
+count_received(SavedSync *sync)
 {
 	SpotifyRunRecord *record = &sync->run.record;
 	const SpotifyScan *scan = &sync->reading->scan;
@@ -96,6 +97,13 @@ count_changes(SavedSync *sync)
 	record->total.value = scan->total;
 	record->fetched = scan->received;
 	record->skipped = scan->unidentified;
+}
+
+static void
+count_changes(SavedSync *sync)
+{
+	SpotifyRunRecord *record = &sync->run.record;
+
 	record->deactivated = sync->proof.removed_count;
 	for (int i = 0; i < sync->plan.change_count; i++)
 	{
@@ -241,6 +249,7 @@ find_changes(SavedSync *sync)
 
 	while (!reading->is_unchanged)
 	{
+		count_received(sync);
 		make_plan(sync);
 		if (!reading->is_complete)
 		{
@@ -283,6 +292,7 @@ run_phases(void *arg, MemoryContext result_context)
 
 	sync->reading = spotify_list_read(sync->reader);
 	find_changes(sync);
+	count_received(sync);
 	record->mode = sync->reading->is_delta ? "delta" : "full";
 	spotify_saved_check(&sync->run, sync->reading, &sync->plan, &sync->proof);
 	if (sync->reading->is_cut || sync->proof.is_cut)

@@ -50,6 +50,24 @@ sub fails_by
 	return;
 }
 
+# That the row of the last run, which changed nothing, tells of so many entries.
+sub received_all
+{
+	my ($name, $total) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	is_deeply(
+		query_row($node, <<~SQL),
+			SELECT total, fetched, deactivated
+			  FROM spotify.sync_runs
+			 ORDER BY run_id DESC
+			 LIMIT 1
+			SQL
+		{ total => $total, fetched => $total, deactivated => 0 },
+		"$name: the row of the run says what was received");
+	return;
+}
+
 start_over($node, $mock, size => 120);
 sync_liked($node);
 is_deeply(failed_checks('a full scan'), [], 'a full scan: all pass');
@@ -81,6 +99,11 @@ sync_liked($node);
 
 $mock->post('unlike', { positions => [ 0 .. 39 ] });
 fails_by('removal_guard', qr/^the run would deactivate more than 30 percent/, 'removal_guard: 40');
+received_all('removal_guard', 60);
+$mock->fault({ match => { path => '/me/library/contains$' }, action => { status => 400 } });
+fails_cleanly($session, '08P01', 'no answer about what is missing');
+received_all('no answer about what is missing', 60);
+$mock->no_faults;
 is(sync_liked($node, 'allow_mass_removal => true')->{deactivated}, 40, 'the guard lifted');
 is_deeply(failed_checks('the guard lifted'), [], 'the guard lifted: all pass');
 

@@ -19,13 +19,19 @@ static const char WRITE[] =
 	"        $15, $16, $17, $18, $19, $20)\n"
 	"RETURNING run";
 
-static const char FIND_LAST[] = "SELECT status, total, audit_offset\n"
-								"  FROM spotify.sync_runs\n"
-								" WHERE account = $1\n"
-								"   AND collection = $2\n"
-								"   AND status <> 'failed'\n"
-								" ORDER BY started_at DESC\n"
-								" LIMIT 1";
+static const char FIND_LAST[] =
+	"SELECT run.status, run.total, run.audit_offset,\n"
+	"       EXISTS (SELECT\n"
+	"                 FROM spotify.quality_checks AS quality_check\n"
+	"                WHERE quality_check.run_id = run.run_id\n"
+	"                  AND quality_check.check_name = 'complete'\n"
+	"                  AND NOT quality_check.passed)\n"
+	"  FROM spotify.sync_runs AS run\n"
+	" WHERE run.account = $1\n"
+	"   AND run.collection = $2\n"
+	"   AND run.status <> 'failed'\n"
+	" ORDER BY run.started_at DESC\n"
+	" LIMIT 1";
 
 void
 spotify_run_log_number(SpotifyRunRecord *record)
@@ -95,6 +101,7 @@ spotify_run_log_find_last(const char *account, const char *collection,
 			strcmp(spotify_spi_text(0, 1, context), "succeeded") == 0;
 		last->total = spotify_spi_int4(0, 2);
 		last->audit_offset = spotify_spi_int4(0, 3);
+		last->is_incomplete = spotify_spi_bool(0, 4);
 	}
 	spotify_spi_finish();
 	return is_found;

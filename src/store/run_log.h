@@ -42,6 +42,7 @@ typedef struct SpotifyLastRun
 	bool is_succeeded; /* rather than partial */
 	int32 total;
 	int32 audit_offset; /* 0: none */
+	bool is_incomplete; /* what it received did not add up to the list */
 } SpotifyLastRun;
 
 /*

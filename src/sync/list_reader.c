@@ -10,7 +10,8 @@
  * short, empty and zeroed pages, so:
  *
  * - an odd page is asked for again, a few times;
- * - a pass in which the list moved is given up and done again;
+ * - a pass in which the list moved is given up and done again, unless the last
+ *   run has done so in vain and the list is as long as it was then;
  * - a pass that a rate limit cuts is kept, and a later run goes on from there;
  * - the last pass is read to its end in any case, for what it adds.
  *
@@ -62,7 +63,8 @@ struct SpotifyListReader
 	const SpotifyScanProgress *progress; /* NULL once it was used */
 	bool wants_delta;
 	SpotifyProgress told;
-	int pass; /* its number, from 1 on */
+	int stuck_total; /* of a list that one pass is enough for; -1: none */
+	int pass;		 /* its number, from 1 on */
 	bool is_last_pass;
 
 	/* of the page at hand: malloc'd, released with the memory context */
@@ -297,6 +299,8 @@ begin_pass(ListReader *reader)
 	if (request == NULL)
 		return false;
 	begin_scan(reader, reader->page.total);
+	if (reader->page.total == reader->stuck_total)
+		reader->is_last_pass = true;
 	finish_page(reader, request);
 
 	/* An odd first page was asked for again. */
@@ -513,7 +517,8 @@ conclude(ListReader *reader)
 SpotifyListReader *
 spotify_list_reader_open(const SpotifyCollection *collection,
 						 SpotifyClient *client, SpotifyStoredList *stored,
-						 bool wants_delta, const SpotifyScanProgress *progress)
+						 bool wants_delta, int stuck_total,
+						 const SpotifyScanProgress *progress)
 {
 	ListReader *reader = palloc0(sizeof(ListReader));
 
@@ -521,6 +526,7 @@ spotify_list_reader_open(const SpotifyCollection *collection,
 	reader->client = client;
 	reader->stored = stored;
 	reader->wants_delta = wants_delta;
+	reader->stuck_total = stuck_total;
 	reader->progress = progress;
 	reader->context = CurrentMemoryContext;
 	spotify_progress_begin(&reader->told, collection->name);

@@ -37,15 +37,20 @@ typedef struct SpotifyListReading
  * Prepares to read a list: by a delta, which needs to be exact what is stored
  * of it, or whole.  Then the reading goes on with a scan that a
  * rate limit cut in an earlier run, if progress is not NULL and the list allows
- * it.  The reader belongs to the current memory context, and so do its reading
+ * it.  A list of stuck_total entries is read once only: another run found that
+ * it does not add up, however often it is read; -1 means that none did.  The reader belongs to the current memory context, and so do its reading
  * and what is malloc'd in that.
  */
 extern SpotifyListReader *
 spotify_list_reader_open(const SpotifyCollection *collection,
 						 SpotifyClient *client, SpotifyStoredList *stored,
-						 bool wants_delta, const SpotifyScanProgress *progress);
+						 bool wants_delta, int stuck_total,
+						 const SpotifyScanProgress *progress);
 
-/* Reads the list, again if it moved meanwhile, three times at most. */
+/*
+ * Reads the list, again if it moved meanwhile or does not add up, three times
+ * at most.
+ */
 extern SpotifyListReading *spotify_list_read(SpotifyListReader *reader);
 
 /*

@@ -287,7 +287,9 @@ run_phases(void *arg, MemoryContext result_context)
 			   !sync->options.full_scan;
 	record->mode = is_delta ? "delta" : "full";
 	sync->reader = spotify_list_reader_open(
-		sync->collection, sync->client, sync->stored, is_delta, sync->progress);
+		sync->collection, sync->client, sync->stored, is_delta,
+		sync->options.full_scan ? -1 : sync->stored->stuck_total,
+		sync->progress);
 	spotify_release_later(release_plan, sync);
 
 	sync->reading = spotify_list_read(sync->reader);

@@ -29,8 +29,11 @@ find_known_list(SpotifyStoredList *stored)
 	SpotifyPlaceCounts counts;
 
 	if (!spotify_run_log_find_last(stored->account, stored->collection->name,
-								   &last) ||
-		!last.is_succeeded)
+								   &last))
+		return false;
+	if (last.is_incomplete)
+		stored->stuck_total = last.total;
+	if (!last.is_succeeded)
 		return false;
 	stored->audit.offset = last.audit_offset + SPOTIFY_PAGE_SIZE;
 	stored->audit.pages = spotify_setting_audit_pages;
@@ -49,6 +52,7 @@ spotify_stored_list_open(const SpotifyCollection *collection,
 
 	stored->collection = collection;
 	stored->account = account;
+	stored->stuck_total = -1;
 	stored->is_exact = find_known_list(stored);
 	spotify_release_later(release_known, stored);
 	if (stored->is_exact &&

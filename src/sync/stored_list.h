@@ -21,6 +21,9 @@ typedef struct SpotifyStoredList
 	SpotifyKnownList known; /* malloc'd inside */
 	SpotifyAudit audit;		/* the pages that are next in turn */
 
+	/* total of a list that did not add up in the last run; -1: it did */
+	int stuck_total;
+
 	/* All that is stored, once it is loaded. */
 	SpotifySavedItem *items;
 	int item_count;

@@ -314,6 +314,37 @@ is($count->{contains}, 1, 'a like that is gone for a moment: Spotify is asked ab
 cmp_ok($count->{tracks}, '<=', 10, 'a like that is gone for a moment: the list is not read whole');
 $mock->no_faults;
 
+# ------------------------------------------------ a list that never adds up
+
+# The entry that is too many in total: three passes do not find it, and reading
+# three times as much at every run would use up the quota.
+store_library(1000);
+$mock->post('total', { add => 1 });
+$mock->post('like', { count => 1 });
+$mock->forget_log;
+is(sync_liked($node)->{status}, 'partial', 'a list that does not add up: the run is partial');
+cmp_ok(api_requests(), '>', 3 * 20, 'a list that does not add up: it is read three times');
+for my $round (1 .. 3)
+{
+	is(sync_liked($node)->{status}, 'partial', 'still as long: the run is partial');
+	cmp_ok(api_requests(), '<=', 21 + 2, 'still as long: it is read once');
+}
+$mock->post('like', { count => 1 });
+is(sync_liked($node)->{inserted}, 1, 'another length: the new like is kept');
+cmp_ok(api_requests(), '>', 3 * 20, 'another length: it is read three times');
+sync_liked($node, 'full_scan => true');
+cmp_ok(api_requests(), '>', 3 * 20, 'full_scan: it is read three times');
+
+# Now one that is as long as it was, and adds up.
+$mock->post('unlike', { positions => [500] });
+$mock->post('total', { add => 2 });
+sync_liked($node);
+$mock->post('total');
+$mock->post('like', { count => 2 });
+full('a list that adds up again', inserted => 2, deactivated => 1);
+delta('after a list that adds up again', inserted => 0);
+$mock->forget_log;
+
 # ------------------------------------------------------------- rate limits
 
 my $session = open_session($node);

@@ -50,7 +50,7 @@ static const char LOAD_PLACES_AND_NULLS[] =
 /* Only an active row that hides behind a null may be without a place. */
 static const char COUNT_PLACES[] =
 	"SELECT placed.count::integer, nulls.count::integer,\n"
-	"       unplaced.count <= nulls.count\n"
+	"       unplaced.count <= nulls.count, unplaced.count > 0\n"
 	"  FROM (SELECT count(*)\n"
 	"          FROM spotify.liked_tracks\n"
 	"         WHERE account = $1\n"

@@ -58,6 +58,7 @@ typedef struct SpotifyPlaceCounts
 	int items;
 	int nulls;
 	bool is_exact;
+	bool has_unplaced;
 } SpotifyPlaceCounts;
 
 /* A place in the list that holds something without identity. */

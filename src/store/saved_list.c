@@ -81,6 +81,7 @@ spotify_saved_list_count_places(const SpotifySavedTable *table,
 	counts->items = spotify_spi_int4(0, 1);
 	counts->nulls = spotify_spi_int4(0, 2);
 	counts->is_exact = spotify_spi_bool(0, 3);
+	counts->has_unplaced = spotify_spi_bool(0, 4);
 	spotify_spi_finish();
 }
 

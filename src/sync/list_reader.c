@@ -499,13 +499,19 @@ conclude(ListReader *reader)
 	SpotifyListReading *reading = reader->reading;
 	const SpotifyScan *scan = &reading->scan;
 	bool is_concluded = reading->is_delta && reading->is_complete;
-
-	reading->is_unchanged =
+	bool is_as_known =
 		is_concluded && reading->delta.verdict == SPOTIFY_DELTA_UNCHANGED;
+
+	reading->is_unchanged = is_as_known && !reader->stored->is_turn_of_unplaced;
 	reading->entries = is_concluded ? reading->delta.list : scan->entries;
 	reading->count = is_concluded ? scan->total : scan->count;
 	if (reading->is_unchanged)
 		reading->count = 0;
+	else if (is_as_known)
+	{
+		spotify_stored_list_load(reader->stored);
+		reading->entries = reader->stored->known.entries;
+	}
 	reading->unidentified = 0;
 	for (int i = 0; i < reading->count; i++)
 	{

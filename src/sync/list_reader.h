@@ -24,7 +24,7 @@ typedef struct SpotifyListReading
 
 	/* what a pass concluded that read only what shows the changes */
 	bool is_delta;
-	bool is_unchanged; /* all is as it was: there are no entries */
+	bool is_unchanged; /* all is as it was, and no entries are needed */
 	SpotifyDeltaPlan delta;
 
 	/* the list: what was read, or what a delta concluded from it */

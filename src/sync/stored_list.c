@@ -19,6 +19,24 @@ release_known(void *arg)
 }
 
 /*
+ * What Spotify said to be saved although its list does not show it, it may have
+ * said too early after the item had gone: when the audit has come round, it is
+ * asked about such items again, instead of for a page.
+ */
+static void
+plan_audit(SpotifyStoredList *stored, int audit_offset, bool has_unplaced)
+{
+	stored->audit.offset = audit_offset + SPOTIFY_PAGE_SIZE;
+	stored->audit.pages = spotify_setting_audit_pages;
+	if (!has_unplaced || stored->audit.pages == 0 ||
+		stored->audit.offset < stored->known.count)
+		return;
+	stored->is_turn_of_unplaced = true;
+	stored->audit.offset = SPOTIFY_PAGE_SIZE;
+	stored->audit.pages = 0;
+}
+
+/*
  * Whether the stored places are the list as the last run saw it.  Such a run
  * succeeded; and if somebody changed rows, the numbers do not add up.
  */
@@ -35,12 +53,11 @@ find_known_list(SpotifyStoredList *stored)
 		stored->stuck_total = last.total;
 	if (!last.is_succeeded)
 		return false;
-	stored->audit.offset = last.audit_offset + SPOTIFY_PAGE_SIZE;
-	stored->audit.pages = spotify_setting_audit_pages;
 	spotify_saved_list_count_places(stored->collection->table, stored->account,
 									&counts);
 	stored->has_nulls = counts.nulls > 0;
 	stored->known.count = counts.items + counts.nulls;
+	plan_audit(stored, last.audit_offset, counts.has_unplaced);
 	return counts.is_exact && stored->known.count == last.total;
 }
 

@@ -21,6 +21,9 @@ typedef struct SpotifyStoredList
 	SpotifyKnownList known; /* malloc'd inside */
 	SpotifyAudit audit;		/* the pages that are next in turn */
 
+	/* in their stead: whether items without a place are still saved */
+	bool is_turn_of_unplaced;
+
 	/* total of a list that did not add up in the last run; -1: it did */
 	int stuck_total;
 

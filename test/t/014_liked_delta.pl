@@ -265,6 +265,31 @@ $mock->no_faults;
 $mock->post('unlike', { positions => [101] });
 delta('a track that became a null is gone', deactivated => 1);
 
+# A track that was gone already when Spotify still said that it is liked: where
+# there are nulls it could stand behind one of them, so it is asked about again
+# when the audit has come round, and no run takes more than two requests.
+for my $size (30, 80, 220)
+{
+	my $deactivated = 0;
+
+	store_library($size);
+	$mock->post('insert', { position => 3, kind => 'null_track' });
+	sync_liked($node, 'full_scan => true');
+	$mock->fault({ match => { path => 'contains' }, action => { body => '[true]' } });
+	$mock->post('unlike', { positions => [20] });
+	is(sync_liked($node)->{deactivated}, 0, "$size, liked, they say: it stays active");
+	$mock->forget_log;
+	for my $round (1 .. 2 + $size / 50)
+	{
+		sync_liked($node);
+		cmp_ok(api_requests(), '<=', 2, "$size, liked, they say: run $round takes two requests");
+	}
+	$mock->no_faults;
+	$deactivated += sync_liked($node)->{deactivated} for 1 .. 2 + $size / 50;
+	is($deactivated, 1, "$size, not liked after all: it becomes inactive");
+	delta("$size, not liked after all", deactivated => 0);
+}
+
 # One null in front gives way to another, which gets its place.
 store_library(120);
 for my $day (2, 3)

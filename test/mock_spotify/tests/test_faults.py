@@ -390,9 +390,10 @@ class WireTest(MockCase):
         self.assertEqual(silent, b"HTTP/1.1 200 OK<silence>")
 
     def test_many_continues(self):
-        self.mock.fault(TRACKS, continues=100)
+        # http.client of Python 3.14 takes no more than 100.
+        self.mock.fault(TRACKS, continues=90)
         received = self.mock.raw_get("/me/tracks", QUIET)
-        self.assertEqual(received.count(b"HTTP/1.1 100 Continue\r\n\r\n"), 100)
+        self.assertEqual(received.count(b"HTTP/1.1 100 Continue\r\n\r\n"), 90)
         self.assertEqual(self.mock.get("/me/tracks").json()["total"], 60)
 
     def test_connections(self):

@@ -40,6 +40,21 @@ own_folder() {
     link_all "$target" "$1/$2"
 }
 
+# write_pg_config FILE ORIGINAL ROOT FOLDER...: a pg_config that says of these
+# folders that they are below ROOT.  Debian's own finds them from where its
+# program file is in some versions, and not in others.
+write_pg_config() {
+    local file=$1 original=$2 root=$3 folders
+    shift 3
+    folders=$(IFS='|'; echo "$*")
+    cat >"$file" <<SCRIPT
+#!/bin/sh
+answer=\$($original "\$@") || exit
+echo "\$answer" | sed -E 's#^([A-Z-]+ = )?($folders)(/|\$)#\1$root\2\3#'
+SCRIPT
+    chmod +x "$file"
+}
+
 # make_private_postgres FOLDER: makes the installation and prints the path of
 # its pg_config.
 make_private_postgres() {
@@ -52,13 +67,11 @@ make_private_postgres() {
 
     mkdir -p "$root$bindir" "$root$docdir"
     cp -L "$bindir"/* "$root$bindir"
-    # Debian keeps pg_config of the newest version elsewhere.
-    cp -L "$original" "$root$bindir/pg_config"
+    write_pg_config "$root$bindir/pg_config" "$original" "$root" \
+        "$bindir" "$sharedir" "$pkglibdir" "$docdir"
     link_all "$sharedir" "$root$sharedir"
     own_folder "$root$sharedir" extension
     link_all "$pkglibdir" "$root$pkglibdir"
     own_folder "$root$pkglibdir" bitcode
-    mkdir -p "$root/usr"
-    [ -e "$root/usr/include" ] || ln -s /usr/include "$root/usr/include"
     echo "$root$bindir/pg_config"
 }

@@ -62,7 +62,7 @@ sub start_mode
 		SELECT cron.schedule('unknown', '* * * * *', 'SELECT spotify_sync_liked(''nobody'')');
 		SELECT cron.schedule('forbidden', '* * * * *', 'SELECT spotify_set_account(''someone'')');
 		RESET ROLE;
-		SELECT cron.alter_job(jobid, schedule => '* * * * *') FROM cron.job;
+		UPDATE cron.job SET schedule = '* * * * *';
 		SQL
 	return { name => $mode, mock => $mock, node => $node, rows => $ROWS{$mode} };
 }

@@ -269,7 +269,8 @@ sub ask
 	my ($session, $sql) = @_;
 
 	$session->{stderr} = '';
-	my $output = $session->query($sql);
+	# Before PostgreSQL 15 the module leaves its separator where there is no row.
+	my $output = $session->query($sql) =~ s/^background_psql: QUERY_SEPARATOR\n?\z//r;
 	my %answer = (output => $output, text => $session->{stderr});
 
 	($answer{code}, $answer{message}) = ($1, $2)

@@ -80,6 +80,16 @@ release_list(dlist_head *list)
 	dlist_init(list);
 }
 
+static void
+release_descriptors(SpotifyExchangePool *pool)
+{
+	while (pool->external_fds > 0)
+	{
+		ReleaseExternalFD();
+		pool->external_fds--;
+	}
+}
+
 /* Reset callback of the pool's memory context. */
 static void
 release_pool(void *arg)
@@ -96,13 +106,10 @@ release_pool(void *arg)
 	release_list(&pool->finished);
 	if (pool->http != NULL)
 		spotify_http_close(pool->http);
-	while (pool->external_fds > 0)
-	{
-		ReleaseExternalFD();
-		pool->external_fds--;
-	}
+	release_descriptors(pool);
 }
 
+/* If it fails it leaves room for what the end of the run takes. */
 static void
 reserve_descriptors(SpotifyExchangePool *pool)
 {
@@ -110,16 +117,20 @@ reserve_descriptors(SpotifyExchangePool *pool)
 
 	while (pool->external_fds < needed)
 	{
-		if (!AcquireExternalFD())
-			ereport(
-				ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg(
-					 "could not reserve %d file descriptors for connections to Spotify",
-					 needed),
-				 errhint(
-					 "Raise \"max_files_per_process\" or lower \"spotify_etl.max_concurrency\".")));
-		pool->external_fds++;
+		if (AcquireExternalFD())
+		{
+			pool->external_fds++;
+			continue;
+		}
+		release_descriptors(pool);
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+			 errmsg(
+				 "could not reserve %d file descriptors for connections to Spotify",
+				 needed),
+			 errhint(
+				 "Raise \"max_files_per_process\" or lower \"spotify_etl.max_concurrency\".")));
 	}
 }
 

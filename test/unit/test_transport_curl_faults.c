@@ -4,6 +4,7 @@
  */
 #include "http/http.h"
 
+#include <curl/curlver.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -56,8 +57,12 @@ static void
 test_malformed(void)
 {
 	http_check_get_fails("/garbage", SPOTIFY_HTTP_MALFORMED, "no HTTP at all");
+#if LIBCURL_VERSION_NUM < 0x075800
+	tap_skip("an older libcurl may take HTTP of another kind for its own");
+#else
 	http_check_get_fails("/bad-version", SPOTIFY_HTTP_MALFORMED,
 						 "HTTP of another kind");
+#endif
 }
 
 static void

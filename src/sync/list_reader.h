@@ -35,11 +35,13 @@ typedef struct SpotifyListReading
 
 /*
  * Prepares to read a list: by a delta, which needs to be exact what is stored
- * of it, or whole.  Then the reading goes on with a scan that a
- * rate limit cut in an earlier run, if progress is not NULL and the list allows
- * it.  A list of stuck_total entries is read once only: another run found that
- * it does not add up, however often it is read; -1 means that none did.  The reader belongs to the current memory context, and so do its reading
- * and what is malloc'd in that.
+ * of it, or whole.  Then the reading goes on with a scan that a rate limit cut
+ * in an earlier run, if progress is not NULL and the list allows it.  A list of
+ * stuck_total entries is read once only, because the last run found that it
+ * does not add up however often it is read; -1: no such list is known.
+ *
+ * The reader belongs to the current memory context, and so do its reading and
+ * what is malloc'd in that.
  */
 extern SpotifyListReader *
 spotify_list_reader_open(const SpotifyCollection *collection,

@@ -42,9 +42,10 @@ typedef struct SpotifyProofTask
 } SpotifyProofTask;
 
 /*
- * Proves that the missing items of a plan are gone.  Stops as soon as more are proven than the
- * removal guard lets through, or when a delta must be read whole.  To prove
- * again by another list, call it with the same proof; a new one is all zero.
+ * Proves that the missing items of a plan are gone.  Stops as soon as more are
+ * proven than the removal guard lets through, or when a delta must be read
+ * whole.  To prove again by another list, call it with the same proof; a new
+ * one is all zero.
  */
 extern void spotify_proof_find(SpotifyProof *proof,
 							   const SpotifyProofTask *task);

@@ -17,7 +17,7 @@ use warnings;
 
 use Digest::MD5 qw(md5_hex);
 use JSON::PP;
-use List::Util qw(max min shuffle);
+use List::Util qw(max shuffle);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -469,14 +469,7 @@ sub play_scenario
 
 # -------------------------------------------------------------------- all
 
-for (my $first = 1; $first <= $scenarios; $first += $PER_TEST)
-{
-	my $last = min($first + $PER_TEST - 1, $scenarios);
-	my @violations = map { play_scenario($_) } $first .. $last;
-
-	is(scalar @violations, 0, "scenarios $first to $last")
-	  or diag(join "\n", @violations[ 0 .. min(19, $#violations) ]);
-}
+play_all('scenarios', $scenarios, $PER_TEST, \&play_scenario);
 
 note(join ', ', map { "$statuses{$_} $_" } sort keys %statuses);
 cmp_ok($statuses{$_} // 0, '>=', max(1, int($scenarios / 50)),

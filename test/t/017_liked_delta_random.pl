@@ -476,14 +476,7 @@ sub play_scenario
 
 # -------------------------------------------------------------------- all
 
-for (my $first = 1; $first <= $scenarios; $first += $PER_TEST)
-{
-	my $last = min($first + $PER_TEST - 1, $scenarios);
-	my @violations = map { play_scenario($_) } $first .. $last;
-
-	is(scalar @violations, 0, "libraries $first to $last")
-	  or diag(join "\n", @violations[ 0 .. min(19, $#violations) ]);
-}
+play_all('libraries', $scenarios, $PER_TEST, \&play_scenario);
 
 note(join ', ', map { "$counts{$_} $_" } sort keys %counts);
 cmp_ok($counts{'delta succeeded'} // 0, '>', $counts{'full succeeded'} // 0, 'most runs are deltas');

@@ -17,14 +17,7 @@ my $CALLBACK = 'http://127.0.0.1:8888/callback';
 my $AGREE = 'button[value=agree]';
 my $CANCEL = 'button[value=cancel]';
 
-if (!Browser::is_installed())
-{
-	my $why = 'chromium and chromedriver are not installed';
-	plan skip_all => $why unless $ENV{SPOTIFY_ETL_NO_SKIP};
-	fail($why);
-	done_testing();
-	exit;
-}
+skip_test('chromium and chromedriver are not installed') if !Browser::is_installed();
 
 my $mock = SpotifyMock->start('--library', 60);
 my $node = start_node($mock, name => 'browser');

@@ -21,13 +21,7 @@ my %ROWS = (
 	'background workers' => 'SELECT %d',
 	'libpq' => '%d rows');
 
-my ($sharedir) = run_command([ $ENV{PG_CONFIG}, '--sharedir' ]);
-if (!-e "$sharedir/extension/pg_cron.control")
-{
-	die "pg_cron is not installed\n" if $ENV{SPOTIFY_ETL_NO_SKIP};
-	diag('SKIPPED: pg_cron is not installed');
-	plan skip_all => 'pg_cron is not installed';
-}
+skip_test('pg_cron is not installed') if !has_extension('pg_cron');
 
 # A server with pg_cron in one of its modes, and the jobs of the example, which
 # are due each minute.  Beside them are one that comes in the way of another,

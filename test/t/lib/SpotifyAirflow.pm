@@ -21,6 +21,8 @@ use JSON::PP;
 use PostgreSQL::Test::Utils ();
 use Test::More;
 
+use SpotifyTest qw(skip_test);
+
 my $ATTEMPTS = 3;
 my @FILES = qw(examples/airflow/spotify_etl.py test/airflow/plain_operators.py);
 
@@ -50,15 +52,6 @@ sub _find_python
 		next unless defined $status && $status == 0 && $minor =~ /^\d+$/;
 		return $python if $minor >= $from && $minor <= $to;
 	}
-	return;
-}
-
-sub _skip
-{
-	my ($why) = @_;
-	die "$why\n" if $ENV{SPOTIFY_ETL_NO_SKIP};
-	diag("SKIPPED: $why");
-	plan(skip_all => $why);
 	return;
 }
 
@@ -112,9 +105,9 @@ sub install
 {
 	my ($class, $major, @pythons) = @_;
 	my $python = _find_python(@pythons)
-	  or _skip("Airflow $major needs Python $pythons[0] to $pythons[1] with its module venv");
+	  or skip_test("Airflow $major needs Python $pythons[0] to $pythons[1] with its module venv");
 	my $folder = _install($python, "test/airflow/requirements-airflow$major.txt")
-	  or _skip("Airflow $major could not be installed from PyPI");
+	  or skip_test("Airflow $major could not be installed from PyPI");
 	my $home = PostgreSQL::Test::Utils::tempdir("airflow$major");
 
 	make_path("$home/dags");

@@ -19,7 +19,7 @@ use SpotifyMock;
 our @EXPORT = qw(
   start_node create_account start_over query_row query_rows sync_liked
   sync_liked_fails liked_differences wrongly_inactive check_partial
-  table_digests api_items
+  table_digests api_items skip_test has_extension
   open_session ask library_state change_library fails_cleanly heals browse
 );
 
@@ -37,6 +37,25 @@ sub _hasten
 	my $handle = $mock->{http}{handle} or return;
 	setsockopt $handle->{fh}, IPPROTO_TCP, TCP_NODELAY, 1;
 	return;
+}
+
+# Ends the test, loudly, because something is not there that it needs: where
+# nothing may be skipped that is a failure.
+sub skip_test
+{
+	my ($why) = @_;
+	die "$why\n" if $ENV{SPOTIFY_ETL_NO_SKIP};
+	diag("SKIPPED: $why");
+	plan(skip_all => $why);
+	return;
+}
+
+# Whether the server has the files of another extension.
+sub has_extension
+{
+	my ($name) = @_;
+	my ($sharedir) = run_command([ $ENV{PG_CONFIG}, '--sharedir' ]);
+	return -e "$sharedir/extension/$name.control";
 }
 
 # A running server that talks to the mock, with the extension in database

@@ -26,10 +26,12 @@ find_pg_config() {
     command -v pg_config
 }
 
-# link_all FROM TO: a folder TO with a link to everything in FROM.
+# link_all FROM TO: a folder TO with a link to everything in FROM, except what an
+# installed copy of the extension put there: through a link, installing ours
+# would write into that one, or fail because only root may.
 link_all() {
     mkdir -p "$2"
-    find "$1" -mindepth 1 -maxdepth 1 -exec ln -s -t "$2" {} +
+    find "$1" -mindepth 1 -maxdepth 1 ! -name 'spotify_etl*' -exec ln -s -t "$2" {} +
 }
 
 # own_folder FOLDER NAME: makes the linked subfolder NAME one of our own.

@@ -28,7 +28,7 @@ typedef struct Column
 	char *array;   /* room for a header, then elements */
 	Size used;	   /* bytes of it, the header included */
 	Size capacity; /* in bytes */
-	bits8 *known;  /* a bit for each row, 0: null.  NULL while all are known */
+	uint8 *known;  /* a bit for each row, 0: null.  NULL while all are known */
 	int known_capacity; /* in rows */
 } Column;
 

@@ -86,7 +86,10 @@ why_partial(const SavedSync *sync)
 	return NULL;
 }
 
-/* For the row of the run, which has it even if the run fails later. */
+/*
+ * For the row of the run, which has it even if the run fails later.  What an
+ * earlier run received counts in its own row.
+ */
 static void
 count_received(SavedSync *sync)
 {
@@ -95,8 +98,8 @@ count_received(SavedSync *sync)
 
 	record->total.is_known = true;
 	record->total.value = scan->total;
-	record->fetched = scan->received;
-	record->skipped = scan->unidentified;
+	record->fetched = spotify_scan_fetched(scan);
+	record->skipped = spotify_scan_skipped(scan);
 }
 
 static void
@@ -289,7 +292,7 @@ run_phases(void *arg, MemoryContext result_context)
 	sync->reader = spotify_list_reader_open(
 		sync->collection, sync->client, sync->stored, is_delta,
 		sync->options.full_scan ? -1 : sync->stored->stuck_total,
-		sync->progress);
+		sync->options.full_scan ? NULL : sync->progress);
 	spotify_release_later(release_plan, sync);
 
 	sync->reading = spotify_list_read(sync->reader);

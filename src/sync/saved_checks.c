@@ -19,7 +19,7 @@
 static int
 count_undated(const SpotifyScan *scan)
 {
-	int identified = scan->received - scan->unidentified;
+	int identified = spotify_scan_fetched(scan) - spotify_scan_skipped(scan);
 
 	return scan->dated == 0 && identified >= MANY_ENTRIES ? identified : 0;
 }

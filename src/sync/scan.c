@@ -160,6 +160,18 @@ spotify_scan_add_page(SpotifyScan *scan, const SpotifySavedPage *page,
 	return true;
 }
 
+int
+spotify_scan_fetched(const SpotifyScan *scan)
+{
+	return scan->received - scan->taken_over;
+}
+
+int
+spotify_scan_skipped(const SpotifyScan *scan)
+{
+	return scan->unidentified - scan->taken_unidentified;
+}
+
 bool
 spotify_scan_is_received(const SpotifyScan *scan, int position)
 {
@@ -239,6 +251,25 @@ find_shift(const SpotifyScan *scan, const SpotifyListEntry *saved,
 	return -1;
 }
 
+/* Puts in what was saved, from the position on at which it stands now. */
+static bool
+take_over(SpotifyScan *scan, const SpotifyListEntry *saved, int saved_count,
+		  int shift)
+{
+	int received = scan->received;
+	int unidentified = scan->unidentified;
+
+	for (int i = 0; i < saved_count; i++)
+	{
+		if (!put_entry(scan, shift + i, saved[i].id, saved[i].added_at))
+			return false;
+	}
+	scan->received = spotify_scan_prefix_length(scan);
+	scan->taken_over = scan->received - received;
+	scan->taken_unidentified = scan->unidentified - unidentified;
+	return true;
+}
+
 int
 spotify_scan_resume(SpotifyScan *scan, const SpotifyListEntry *saved,
 					int saved_count, int32_t saved_total)
@@ -254,11 +285,6 @@ spotify_scan_resume(SpotifyScan *scan, const SpotifyListEntry *saved,
 		scan->is_unbroken = false;
 		return saved_count + shift - removed;
 	}
-	for (int i = 0; i < saved_count; i++)
-	{
-		if (!put_entry(scan, shift + i, saved[i].id, saved[i].added_at))
-			return -1;
-	}
-	scan->received = spotify_scan_prefix_length(scan);
-	return saved_count + shift;
+	return take_over(scan, saved, saved_count, shift) ? saved_count + shift
+													  : -1;
 }

@@ -24,6 +24,8 @@ typedef struct SpotifyScan
 	bool is_unbroken;		   /* every page so far was what was asked for */
 	int received;			   /* entries, those without identity included */
 	int unidentified;		   /* entries without identity */
+	int taken_over;			   /* of those received: by an earlier scan */
+	int taken_unidentified;	   /* of those without identity: the same */
 	int distinct;			   /* ids */
 	int dated;				   /* entries with identity that have a date */
 	int contradictory;		   /* entries whose page has another date too */
@@ -34,6 +36,10 @@ typedef struct SpotifyScan
 } SpotifyScan;
 
 extern bool spotify_scan_is_received(const SpotifyScan *scan, int position);
+
+/* Entries that this scan received itself, and those without identity. */
+extern int spotify_scan_fetched(const SpotifyScan *scan);
+extern int spotify_scan_skipped(const SpotifyScan *scan);
 
 /* Whether a position was received, and holds this. */
 extern bool spotify_list_entry_equals(const SpotifyListEntry *entry,

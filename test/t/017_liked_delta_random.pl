@@ -13,13 +13,14 @@ use strict;
 use warnings;
 
 use JSON::PP;
-use List::Util qw(max min shuffle);
+use List::Util qw(max min);
 use POSIX qw(ceil);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 use SpotifyChance;
+use SpotifyLibrary;
 use SpotifyMock;
 use SpotifyTest;
 
@@ -32,9 +33,6 @@ my $PAGES = '^/v1/me/tracks$';
 my $CONTAINS = '^/v1/me/library/contains$';
 my $PER_TEST = 20;
 my $RUNS = 6;
-
-# So many places may be gone by an earlier move of the same moment.
-my $MARGIN = 65;
 
 my $json = JSON::PP->new->utf8->canonical;
 my $true = JSON::PP::true;
@@ -52,139 +50,16 @@ $session->set_query_timer_restart;
 
 # -------------------------------------------------------------- the library
 
-# What is liked, newest first, as the mock tells it; the ids among it, and
-# those that were liked once, each in an order by chance.
-my @library;
-my (@liked, @gone);
-my %was_liked;
-my %has; # null, local: there may be one in the list
-my $first_index = 0;
+my $library = SpotifyLibrary->of($mock);
 
 # What the table said after the last run: id to added_at.
 my %active;
 
-# What is in the list but cannot be seen by the newest page and the length: a
-# table that differs needs the audit.
-my $is_hidden;
-
-sub see_library
-{
-	@library = @{ $mock->get('library') };
-	@liked = shuffle(map { $_->{id} } grep { $_ && defined $_->{id} } @library);
-	my %is_liked = map { $_ => 1 } @liked;
-	@gone = shuffle(grep { !$is_liked{$_} } sort keys %was_liked);
-	$was_liked{$_} = 1 for @liked;
-	return;
-}
-
-# What the tables must say: id (of a local file its URI) to added_at.
-sub truth
-{
-	return { map { ($_->{id} // $_->{uri}) => $_->{added_at} }
-		  grep { $_ && defined($_->{id} // $_->{uri}) } @library };
-}
-
 sub replace_library
 {
-	$first_index = ($first_index + 1000) % 50_000;
-	%was_liked = ();
-	%has = ();
-	$mock->post('library',
-		{
-			size => one_of(random(400), random(160), one_of(0, 1, 49, 50, 51, 99, 100, 101, 150)),
-			first_index => $first_index,
-			spacing => one_of(60, 60, 0),
-		});
-	see_library();
-	if (one_in(4))
-	{
-		$mock->post('insert',
-			{ position => random(scalar @library), kind => one_of(qw(null null_track)) });
-		$has{null} = 1;
-		see_library();
-	}
-	$is_hidden = 0;
-	return;
-}
-
-# A place of the list with a date in it.
-sub random_date
-{
-	my @dates = map { $_->{added_at} // () } grep { $_ } @library;
-	return @dates ? one_of(@dates) : undef;
-}
-
-# What happens to the library at one moment, as operations of the mock.
-my %moves = (
-	'likes' => sub { { op => 'like', count => 1 + random(3) } },
-	'many likes' => sub { { op => 'like', count => 1 + random(120) } },
-	'unlikes' => sub { { op => 'unlike', ids => [ splice @liked, 0, 1 + random(3) ] } },
-	'many unlikes' => sub { { op => 'unlike', ids => [ splice @liked, 0, 1 + random(60) ] } },
-	'a block' => sub {
-		my $first = random($#library - $MARGIN);
-		my $last = min($first + random(80), $#library - $MARGIN);
-		@liked = (); # some of them are gone
-		return { op => 'unlike', positions => [ $first .. $last ] };
-	},
-	'like again' => sub { { op => 'like', ids => [ splice @gone, 0, 1 ] } },
-	'unlike and like again' => sub {
-		my @ids = splice @liked, 0, 1;
-		return { op => 'unlike', ids => \@ids }, { op => 'like', ids => \@ids };
-	},
-	'like and unlike' => sub {
-		my @moves = (
-			{ op => 'like', count => 1 },
-			{ op => 'unlike', ids => [ splice @liked, 0, 1 ] });
-		return one_in(2) ? @moves : reverse @moves;
-	},
-	'like with a date in the past' => sub {
-		$is_hidden = 1;
-		return { op => 'like', count => 1, added_at => random_date() };
-	},
-	'unlike and like in the past' => sub {
-		$is_hidden = 1;
-		return { op => 'unlike', ids => [ splice @liked, 0, 1 ] },
-		  { op => 'like', count => 1, added_at => random_date() };
-	},
-	'a null in front' => sub { { op => 'insert', position => 0, kind => 'null_track' } },
-	'a null amid' => sub {
-		$is_hidden = 1;
-		return { op => 'insert', position => random(max(0, @library - $MARGIN)), kind => 'null' };
-	},
-	'a local file' => sub { { op => 'insert', position => 0, kind => 'local' } },
-);
-
-# As often as they are worth it.
-my @names = (
-	(sort grep { !/null|local|past|block|many/ } keys %moves) x 3,
-	'many likes', 'many unlikes', 'a block', 'like with a date in the past',
-	'unlike and like in the past', 'a null in front', 'a null amid', 'a local file');
-
-sub random_move
-{
-	my $name = one_of(@names);
-
-	$name = 'likes' if $name =~ /unlike|past/ && @liked < 65;
-	$name = 'likes' if $name eq 'a block' && @library < 100;
-	$name = 'likes' if $name eq 'like again' && !@gone;
-	$name = 'likes' if $name =~ /null|local/ && !one_in(3);
-	# Local files are all the same one, which no list has twice; and beside a
-	# null nothing could prove that it is gone.
-	$name = 'likes' if $name eq 'a local file' && ($has{null} || $has{local});
-	$name = 'likes' if $name =~ /null/ && $has{local};
-	$has{local} = 1 if $name eq 'a local file';
-	$has{null} = 1 if $name =~ /null/;
-	return $moves{$name}->();
-}
-
-sub change_library_by_chance
-{
-	for my $move (map { random_move() } 1 .. random(2))
-	{
-		my %arguments = %$move;
-		$mock->post(delete $arguments{op}, \%arguments);
-	}
-	see_library();
+	$library->replace(
+		size => one_of(random(400), random(160), one_of(0, 1, 49, 50, 51, 99, 100, 101, 150)),
+		spacing => one_of(60, 60, 0));
 	return;
 }
 
@@ -207,7 +82,7 @@ sub set_order
 		action => { serve => { shuffle_ties => random(1_000_000) } },
 		continue => $true,
 	};
-	$is_hidden = 1;
+	$library->{is_hidden} = 1;
 	end_faults();
 	return;
 }
@@ -215,13 +90,13 @@ sub set_order
 # A change before or after some page, or before Spotify is asked about tracks.
 sub mutation_rule
 {
-	my %is_liked = map { $_ => 1 } @liked;
+	my %is_liked = map { $_ => 1 } @{ $library->{liked} };
 	my @missing = grep { /^\w{22}$/ && !$is_liked{$_} } sort keys %active;
 	my $is_question = @missing && one_in(2);
 	my @moves =
 	  $is_question && one_in(2)
 	  ? { op => 'like', ids => [ one_of(@missing) ] }
-	  : random_move();
+	  : $library->random_move;
 
 	return {
 		match => $is_question
@@ -305,7 +180,7 @@ sub full_scan_requests
 {
 	my ($truth) = @_;
 	my $missing = grep { !exists $truth->{$_} } keys %active;
-	return max(1, ceil(@library / 50)) + 1 + ceil($missing / 40);
+	return max(1, ceil($library->size / 50)) + 1 + ceil($missing / 40);
 }
 
 # A run; options are rules of the mock, whether the list moves or the requests
@@ -313,7 +188,7 @@ sub full_scan_requests
 sub run_and_check
 {
 	my ($name, %options) = @_;
-	my $before = truth();
+	my $before = $library->truth;
 	my $limit = full_scan_requests($before);
 	my (@violations, $outcome, $after, $run, $count);
 
@@ -322,8 +197,8 @@ sub run_and_check
 	$outcome = outcome_of($options{sql} // $SYNC);
 	$count = $mock->count;
 	end_faults();
-	see_library();
-	$after = truth();
+	$library->see;
+	$after = $library->truth;
 	$run = $outcome->{run};
 
 	push @violations, map { "$_ is liked and became inactive" }
@@ -335,14 +210,14 @@ sub run_and_check
 	  if defined $outcome->{code} && !are_equal(\%active, $outcome->{active});
 	push @violations, 'the run succeeded, and the table is not true: '
 	  . join('; ', differences($after, $outcome->{active}))
-	  if !defined $outcome->{code} && $run->{status} eq 'succeeded' && !$is_hidden
+	  if !defined $outcome->{code} && $run->{status} eq 'succeeded' && !$library->{is_hidden}
 	  && !are_equal($outcome->{active}, $before) && !are_equal($outcome->{active}, $after);
 	my $requests = $count->{total} - $count->{token};
 	push @violations, "$requests requests, where a full scan takes $limit"
 	  if !$options{is_disturbed} && !defined $outcome->{code} && $requests > $limit;
 
 	%active = %{ $outcome->{active} };
-	$is_hidden = 0
+	$library->{is_hidden} = 0
 	  if $run->{mode} eq 'full' && $run->{status} eq 'succeeded' && !$options{is_disturbed};
 	$counts{"$run->{mode} $run->{status}"}++;
 	return map { "$name, $run->{mode} $run->{status}: $_" } @violations;
@@ -371,7 +246,7 @@ sub change_by_hand
 	%active = %{ outcome_of('SELECT')->{active} };
 
 	# Of a null place without its row anything may be believed until it is read.
-	$is_hidden = 1;
+	$library->{is_hidden} = 1;
 	return;
 }
 
@@ -416,15 +291,15 @@ sub check_rollback
 sub check_audit
 {
 	my ($audit_pages) = @_;
-	my $others = max(0, ceil(@library / 50) - 1);
+	my $others = max(0, ceil($library->size / 50) - 1);
 	my $runs = ceil($others / $audit_pages);
 	my @violations;
 
 	# One in which something is at last found may begin with a partial run.
 	push @violations, run_and_check("quiet run $_") for 1 .. $runs + 1;
 	push @violations, "the audit did not find all within $runs runs and one"
-	  unless are_equal(\%active, truth());
-	$is_hidden = 0;
+	  unless are_equal(\%active, $library->truth);
+	$library->{is_hidden} = 0;
 	push @violations, run_and_check('the last run');
 	my $count = $mock->count;
 	my $requests = $count->{total} - $count->{token};
@@ -457,7 +332,7 @@ sub play_scenario
 		my $meeting = one_of(@meetings);
 		my %options;
 
-		change_library_by_chance();
+		$library->change(2);
 		set_order() if one_in(10);
 		%options = $meetings{$meeting}->();
 		push @violations,

@@ -274,6 +274,7 @@ begin_scan(ListReader *reader, int total)
 {
 	SpotifyListReading *reading = reader->reading;
 
+	spotify_delta_plan_release(&reading->delta);
 	spotify_scan_release(&reading->scan);
 	if (reading->catalog != NULL)
 		spotify_catalog_release(reading->catalog);

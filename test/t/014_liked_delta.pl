@@ -339,6 +339,18 @@ is($count->{contains}, 1, 'a like that is gone for a moment: Spotify is asked ab
 cmp_ok($count->{tracks}, '<=', 10, 'a like that is gone for a moment: the list is not read whole');
 $mock->no_faults;
 
+# A like is gone, and from then on the first page says nothing of worth: what the
+# delta planned before tells nothing of that list.
+store_library(300);
+$mock->post('unlike', { positions => [100] });
+$mock->fault({ match => { path => '/me/tracks$', offset => 0, from => 2 },
+		action => { set => { total => 30, items => [] } } });
+my $odd = sync_liked($node);
+is("$odd->{status} $odd->{deactivated}", 'partial 0',
+	'a first page that turns into an empty one: the run is partial');
+$mock->no_faults;
+full('after the first page that turned into an empty one', deactivated => 1);
+
 # ------------------------------------------------ a list that never adds up
 
 # The entry that is too many in total: three passes do not find it, and reading

@@ -5,7 +5,9 @@
  * GET /me/library/contains answers for 40 items of the catalogue at a time.
  * Where it is refused (403, 404), or for a local file, which it does not know,
  * the whole list is proof enough, unless entries without identity were in it:
- * any missing item could be behind one of them.
+ * any missing item could be behind one of them.  Nor is a list proof any more
+ * of which an answer has shown that it lacks something, and one that is said to
+ * be empty is not by itself.
  */
 #include "postgres.h"
 
@@ -30,6 +32,8 @@ typedef struct Prover
 	const SpotifyProofTask *task;
 	int next; /* of the missing items, to be asked about */
 	int under_way;
+	const SpotifySavedChange **unanswered; /* those left to the list */
+	int unanswered_count;
 } Prover;
 
 static void
@@ -63,22 +67,24 @@ leave_unproven(Prover *prover, const SpotifySavedChange *item)
 	keep(prover, item);
 }
 
-/* What cannot be asked about is proven by the list, or not at all. */
+/*
+ * Leaves it to the list what becomes of an item that Spotify does not answer
+ * about.  A delta is not enough for that.
+ */
 static void
-settle_by_list(Prover *prover, const SpotifySavedChange *item)
+leave_to_list(Prover *prover, const SpotifySavedChange *item)
 {
-	switch (prover->task->basis)
-	{
-		case SPOTIFY_PROOF_BY_LIST:
-			take_removed(prover, item);
-			break;
-		case SPOTIFY_PROOF_NONE:
-			leave_unproven(prover, item);
-			break;
-		case SPOTIFY_PROOF_BY_DELTA:
-			prover->proof->wants_whole_list = true;
-			break;
-	}
+	prover->unanswered[prover->unanswered_count++] = item;
+	if (prover->task->basis == SPOTIFY_PROOF_BY_DELTA)
+		prover->proof->wants_whole_list = true;
+}
+
+/* Whether the list proves that what it lacks is gone. */
+static bool
+is_list_proof(const Prover *prover)
+{
+	return prover->task->basis == SPOTIFY_PROOF_BY_LIST &&
+		   !prover->proof->is_contradicted;
 }
 
 /*
@@ -91,6 +97,7 @@ contradict(Prover *prover, const SpotifySavedChange *item)
 	SpotifyProof *proof = prover->proof;
 
 	proof->contradicted_count++;
+	proof->is_contradicted = true;
 	if (prover->task->basis == SPOTIFY_PROOF_BY_DELTA &&
 		proof->contradicted_count > prover->task->unidentified)
 		proof->wants_whole_list = true;
@@ -120,16 +127,16 @@ ask(Prover *prover, Batch *batch)
 	prover->under_way++;
 }
 
-/* Settles what cannot be asked about. */
+/* Leaves to the list what cannot be asked about. */
 static void
-settle_unaskable(Prover *prover)
+leave_unaskable(Prover *prover)
 {
 	const SpotifySavedPlan *plan = prover->task->plan;
 
 	for (int i = 0; i < plan->missing_count; i++)
 	{
 		if (!is_of_catalogue(&plan->missing[i]))
-			settle_by_list(prover, &plan->missing[i]);
+			leave_to_list(prover, &plan->missing[i]);
 	}
 }
 
@@ -148,7 +155,7 @@ settle_rest(Prover *prover)
 		if (prover->proof->is_cut)
 			leave_unproven(prover, item);
 		else
-			settle_by_list(prover, item);
+			leave_to_list(prover, item);
 	}
 }
 
@@ -221,7 +228,7 @@ handle_answer(Prover *prover, const SpotifyExchange *exchange)
 	{
 		prover->proof->is_refused = true;
 		for (int i = 0; i < batch->count; i++)
-			settle_by_list(prover, batch->items[i]);
+			leave_to_list(prover, batch->items[i]);
 	}
 	else if (is_cut(prover, exchange))
 	{
@@ -236,31 +243,68 @@ handle_answer(Prover *prover, const SpotifyExchange *exchange)
 static void
 check_removal_guard(Prover *prover)
 {
-	if (!prover->task->allow_mass_removal &&
-		spotify_saved_plan_exceeds(prover->task->plan,
-								   prover->proof->removed_count,
+	const SpotifyProofTask *task = prover->task;
+	int count = prover->proof->removed_count +
+				(is_list_proof(prover) ? prover->unanswered_count : 0);
+
+	if (!task->allow_mass_removal &&
+		spotify_saved_plan_exceeds(task->plan, count,
 								   spotify_setting_max_removal_percent))
-		prover->proof->exceeds_guard = true;
+		prover->proof->guarded_count = count;
+}
+
+/* Whether nothing but a list that is said to be empty shows removals. */
+static bool
+is_only_said(const Prover *prover)
+{
+	return prover->task->is_empty && prover->unanswered_count > 0 &&
+		   prover->proof->removed_count == 0;
+}
+
+/* Settles what was left to the list. */
+static void
+settle_by_list(Prover *prover)
+{
+	bool is_proof = is_list_proof(prover);
+
+	if (is_proof && is_only_said(prover) && !prover->task->allow_mass_removal)
+	{
+		prover->proof->guarded_count = prover->unanswered_count;
+		return;
+	}
+	for (int i = 0; i < prover->unanswered_count; i++)
+	{
+		if (is_proof)
+			take_removed(prover, prover->unanswered[i]);
+		else
+			leave_unproven(prover, prover->unanswered[i]);
+	}
 }
 
 /* Whether nothing more that Spotify answers can change what becomes of it. */
 static bool
 is_settled(const Prover *prover)
 {
-	return prover->proof->wants_whole_list || prover->proof->exceeds_guard;
+	return prover->proof->wants_whole_list || prover->proof->guarded_count > 0;
 }
 
-/* Of an earlier attempt only stays that Spotify does not answer. */
+/* Of an earlier attempt stays what Spotify answered, or that it does not. */
 static void
-begin(SpotifyProof *proof, const SpotifySavedPlan *plan)
+begin(Prover *prover)
 {
+	SpotifyProof *proof = prover->proof;
 	bool is_refused = proof->is_refused;
-	Size size = (plan->missing_count + 1) * sizeof(SpotifySavedChange);
+	bool is_contradicted = proof->is_contradicted;
+	Size count = prover->task->plan->missing_count + 1;
+	Size size = count * sizeof(SpotifySavedChange);
 
 	memset(proof, 0, sizeof(*proof));
 	proof->is_refused = is_refused;
+	proof->is_contradicted = is_contradicted;
 	proof->removed = MemoryContextAllocHuge(CurrentMemoryContext, size);
 	proof->unlisted = MemoryContextAllocHuge(CurrentMemoryContext, size);
+	prover->unanswered = MemoryContextAllocHuge(
+		CurrentMemoryContext, count * sizeof(SpotifySavedChange *));
 }
 
 void
@@ -268,8 +312,8 @@ spotify_proof_find(SpotifyProof *proof, const SpotifyProofTask *task)
 {
 	Prover prover = { .proof = proof, .task = task };
 
-	begin(proof, task->plan);
-	settle_unaskable(&prover);
+	begin(&prover);
+	leave_unaskable(&prover);
 	for (;;)
 	{
 		if (proof->is_refused || proof->is_cut)
@@ -284,4 +328,6 @@ spotify_proof_find(SpotifyProof *proof, const SpotifyProofTask *task)
 		handle_answer(&prover, spotify_client_next(task->client));
 		prover.under_way--;
 	}
+	if (!is_settled(&prover))
+		settle_by_list(&prover);
 }

@@ -24,9 +24,10 @@ typedef struct SpotifyProof
 	int unlisted_count;
 	int contradicted_count; /* those that Spotify says are still saved */
 	int unproven_count;		/* those that may be gone, and stay active */
+	bool is_contradicted;	/* by an answer in this attempt or an earlier one */
 	bool is_refused;		/* Spotify does not answer this question */
 	bool is_cut;			/* by a rate limit */
-	bool exceeds_guard;		/* more are proven than the guard lets through */
+	int guarded_count;		/* those that the guard holds back; 0: none */
 	bool wants_whole_list;	/* the delta does not hold, or is not enough */
 } SpotifyProof;
 
@@ -36,6 +37,7 @@ typedef struct SpotifyProofTask
 	const SpotifySavedPlan *plan; /* made from a complete list */
 	SpotifyProofBasis basis;
 	int unidentified;	   /* entries of the list without identity */
+	bool is_empty;		   /* the list has no entry at all */
 	const char *item_type; /* see SpotifyCollection */
 	SpotifyClient *client;
 	bool allow_mass_removal; /* lifts the removal guard */
@@ -44,7 +46,8 @@ typedef struct SpotifyProofTask
 /*
  * Proves that the missing items of a plan are gone.  Stops as soon as more are
  * proven than the removal guard lets through, or when a delta must be read
- * whole.  To prove again by another list, call it with the same proof; a new
+ * whole.  The guard also holds back removals that nothing but an empty list
+ * shows.  To prove again by another list, call it with the same proof; a new
  * one is all zero.
  */
 extern void spotify_proof_find(SpotifyProof *proof,

@@ -225,6 +225,7 @@ prove_removals(SavedSync *sync)
 	SpotifyProofTask task = { .plan = &sync->plan,
 							  .basis = find_basis(sync->reading),
 							  .unidentified = sync->reading->unidentified,
+							  .is_empty = sync->reading->count == 0,
 							  .item_type = sync->collection->item_type,
 							  .client = sync->client,
 							  .allow_mass_removal =
@@ -260,7 +261,7 @@ find_changes(SavedSync *sync)
 			return;
 		}
 		prove_removals(sync);
-		if (sync->proof.exceeds_guard)
+		if (sync->proof.guarded_count > 0)
 			return;
 		if (sync->proof.wants_whole_list)
 			spotify_list_read_whole(sync->reader);

@@ -25,7 +25,20 @@ count_undated(const SpotifyScan *scan)
 }
 
 static void
-report_guard(const SpotifySavedPlan *plan, const SpotifyProof *proof)
+report_empty(const SpotifyProof *proof)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_DATA_EXCEPTION),
+		 errmsg("the list is said to be empty while rows are active"),
+		 errdetail("Spotify does not answer whether %d of them are gone.",
+				   proof->guarded_count),
+		 errhint(
+			 "Nothing was changed. If it is right, call the function with allow_mass_removal => true.")));
+}
+
+static void
+report_percentage(const SpotifySavedPlan *plan, const SpotifyProof *proof)
 {
 	ereport(
 		ERROR,
@@ -35,9 +48,20 @@ report_guard(const SpotifySavedPlan *plan, const SpotifyProof *proof)
 			 spotify_setting_max_removal_percent),
 		 errdetail(
 			 "Of %d active rows, %d are missing at Spotify; %d of them are proven to be gone so far.",
-			 plan->active_count, plan->missing_count, proof->removed_count),
+			 plan->active_count, plan->missing_count, proof->guarded_count),
 		 errhint(
 			 "Nothing was changed. If it is right, call the function with allow_mass_removal => true, or raise \"spotify_etl.max_removal_percent\".")));
+}
+
+/* Why the removal guard ends the run. */
+static void
+report_guard(const SpotifyListReading *reading, const SpotifySavedPlan *plan,
+			 const SpotifyProof *proof)
+{
+	if (reading->count == 0 && proof->removed_count == 0)
+		report_empty(proof);
+	else
+		report_percentage(plan, proof);
 }
 
 void
@@ -57,11 +81,10 @@ spotify_saved_check(SpotifyRun *run, const SpotifyListReading *reading,
 	spotify_checks_add(run, SPOTIFY_CHECK_NO_NULLS, count_undated(scan),
 					   "No entry says when it was saved.");
 	spotify_checks_add(
-		run, SPOTIFY_CHECK_REMOVAL_GUARD,
-		proof->exceeds_guard ? proof->removed_count : 0,
+		run, SPOTIFY_CHECK_REMOVAL_GUARD, proof->guarded_count,
 		psprintf("Of %d active rows, at least %d would become inactive.",
-				 plan->active_count, proof->removed_count));
-	if (proof->exceeds_guard)
-		report_guard(plan, proof);
+				 plan->active_count, proof->guarded_count));
+	if (proof->guarded_count > 0)
+		report_guard(reading, plan, proof);
 	spotify_checks_enforce(run);
 }

@@ -39,7 +39,7 @@ sub sync
 	my ($arguments) = @_;
 	my $answer = ask($session,
 		'SELECT row_to_json(r) FROM spotify_sync_liked('
-		  . join(', ', 'full_scan => true', $arguments // ())
+		  . join(', ', ($arguments // '') =~ /full_scan/ ? () : 'full_scan => true', $arguments // ())
 		  . ') AS r');
 	return $answer if defined $answer->{code};
 	return $json->decode($answer->{output});
@@ -474,6 +474,45 @@ for my $status (403, 404)
 	heal("Spotify refused with $status");
 	is(scalar(() = inactive_ids()), 3, 'then it is proven that they are gone');
 }
+
+# A list that is said to be empty is not believed where Spotify does not answer
+# about what it held, however few that are.
+for my $status (403, 404)
+{
+	for my $size (1, 15, 60)
+	{
+		my $name = "an empty list of $size, and Spotify refuses with $status";
+		store_library(size => $size);
+		my $state = library_state($session);
+		$mock->post('config', { contains_status => $status });
+		on_pages({}, { zeroed => $true });
+		check_guarded(sync(), $state, $name);
+		check_guarded(sync('full_scan => false'), $state, "$name, a delta");
+		$mock->no_faults;
+		check_true(sync('full_scan => false'), "$name, then in order");
+		$mock->post('library', { size => 0 });
+		check_true(sync('allow_mass_removal => true'), "$name, with allow_mass_removal");
+		$mock->post('config', { contains_status => undef });
+	}
+}
+
+# Nor is one that holds nothing Spotify can be asked about; where it is asked
+# about others, its answer tells whether the list is empty.
+start_over($node, $mock);
+$mock->post('insert', { kind => 'local' });
+check_true(sync(), 'a local file alone');
+my $only_local = library_state($session);
+on_pages({}, { zeroed => $true });
+check_guarded(sync(), $only_local, 'an empty list instead of a local file alone');
+$mock->no_faults;
+$mock->post('like', { count => 3 });
+check_true(sync(), 'a local file and three tracks');
+on_pages({}, { zeroed => $true });
+is(sync()->{deactivated}, 0, 'a local file and three tracks in an empty list: they stay active');
+$mock->no_faults;
+heal('a local file and three tracks in an empty list');
+$mock->post('unlike', { positions => [ 0 .. 3 ] });
+check_true(sync(), 'a local file and three tracks are gone');
 
 # The login lacks a scope for this endpoint alone.
 let_three_go();

@@ -61,6 +61,12 @@ static const char *const NAMES[] = {
 StaticAssertDecl(lengthof(NAMES) == SPOTIFY_SETTING_COUNT,
 				 "every setting must be saved");
 
+/* How long and how often a request is tried, unless somebody sets it. */
+#define CONNECT_TIMEOUT_MS (10 * 1000)
+#define REQUEST_TIMEOUT_MS (30 * 1000)
+#define MAX_RETRIES		   4
+#define MAX_RETRY_WAIT_MS  (10 * 1000)
+
 void
 spotify_settings_save(SpotifySettingsImage *image)
 {
@@ -80,6 +86,21 @@ spotify_settings_restore(const SpotifySettingsImage *image)
 {
 	for (int i = 0; i < SPOTIFY_SETTING_COUNT; i++)
 		SetConfigOption(NAMES[i], image->values[i], PGC_SUSET, PGC_S_SESSION);
+}
+
+static void
+set_number(const char *name, int value)
+{
+	SetConfigOption(name, psprintf("%d", value), PGC_SUSET, PGC_S_SESSION);
+}
+
+void
+spotify_settings_set_default_patience(void)
+{
+	set_number("spotify_etl.connect_timeout", CONNECT_TIMEOUT_MS);
+	set_number("spotify_etl.request_timeout", REQUEST_TIMEOUT_MS);
+	set_number("spotify_etl.max_retries", MAX_RETRIES);
+	set_number("spotify_etl.max_retry_wait", MAX_RETRY_WAIT_MS);
 }
 
 /* clang-format off: one argument a line reads best */
@@ -114,26 +135,26 @@ spotify_settings_define(void)
 
 	DefineCustomIntVariable(
 		"spotify_etl.connect_timeout", "Longest time to connect to Spotify.",
-		NULL, &spotify_setting_connect_timeout, 10 * 1000, 1, INT_MAX,
+		NULL, &spotify_setting_connect_timeout, CONNECT_TIMEOUT_MS, 1, INT_MAX,
 		PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 
 	DefineCustomIntVariable(
 		"spotify_etl.request_timeout",
 		"Longest time for one request, from its start to the last byte of the answer.",
-		NULL, &spotify_setting_request_timeout, 30 * 1000, 1, INT_MAX,
+		NULL, &spotify_setting_request_timeout, REQUEST_TIMEOUT_MS, 1, INT_MAX,
 		PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 
 	DefineCustomIntVariable(
 		"spotify_etl.max_retries",
 		"How often a request is repeated after a rate limit, a server error or a network failure.",
-		NULL, &spotify_setting_max_retries, 4, 0, 20, PGC_USERSET, 0, NULL,
-		NULL, NULL);
+		NULL, &spotify_setting_max_retries, MAX_RETRIES, 0, 20, PGC_USERSET, 0,
+		NULL, NULL, NULL);
 
 	DefineCustomIntVariable(
 		"spotify_etl.max_retry_wait",
 		"Longest time to wait before a request is repeated.",
 		"A rate limit that lasts longer ends the run instead.",
-		&spotify_setting_max_retry_wait, 10 * 1000, 0, 10 * 60 * 1000,
+		&spotify_setting_max_retry_wait, MAX_RETRY_WAIT_MS, 0, 10 * 60 * 1000,
 		PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 
 	DefineCustomIntVariable(

@@ -33,4 +33,10 @@ typedef struct SpotifySettingsImage
 extern void spotify_settings_save(SpotifySettingsImage *image);
 extern void spotify_settings_restore(const SpotifySettingsImage *image);
 
+/*
+ * Lets requests take as long, and be repeated as often, as by default.  A token
+ * may be spent by a request whose answer is not waited for.
+ */
+extern void spotify_settings_set_default_patience(void);
+
 #endif /* SPOTIFY_SETTINGS_H */

@@ -25,15 +25,6 @@
 #include "sync/token_keeper.h"
 #include "sync/transaction.h"
 
-/*
- * A worker must not hold up the server for as long as any user likes: the
- * caller's settings count up to these, which are the defaults.
- */
-#define MAX_CONNECT_TIMEOUT_MS (10 * 1000)
-#define MAX_REQUEST_TIMEOUT_MS (30 * 1000)
-#define MAX_RETRIES			   4
-#define MAX_RETRY_WAIT_MS	   (10 * 1000)
-
 extern PGDLLEXPORT void spotify_durable_worker_main(Datum handle);
 
 static void
@@ -42,14 +33,11 @@ set_option(const char *name, const char *value)
 	SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION);
 }
 
-static void
-limit_option(const char *name, int value, int maximum)
-{
-	if (value > maximum)
-		set_option(name, psprintf("%d", maximum));
-}
-
-/* What a role or the database has set must not stand in the way. */
+/*
+ * What a role or the database has set must not stand in the way.  A caller may
+ * neither make the worker give up before Spotify's answer, which may hold the
+ * only refresh token that is still good, nor have it hold up the server.
+ */
 static void
 set_options(const SpotifyDurableMessage *message)
 {
@@ -61,14 +49,7 @@ set_options(const SpotifyDurableMessage *message)
 	set_option("lock_timeout", psprintf("%d", message->lock_timeout_ms));
 	set_option("statement_timeout", "0");
 	spotify_settings_restore(&message->settings);
-	limit_option("spotify_etl.connect_timeout", spotify_setting_connect_timeout,
-				 MAX_CONNECT_TIMEOUT_MS);
-	limit_option("spotify_etl.request_timeout", spotify_setting_request_timeout,
-				 MAX_REQUEST_TIMEOUT_MS);
-	limit_option("spotify_etl.max_retries", spotify_setting_max_retries,
-				 MAX_RETRIES);
-	limit_option("spotify_etl.max_retry_wait", spotify_setting_max_retry_wait,
-				 MAX_RETRY_WAIT_MS);
+	spotify_settings_set_default_patience();
 }
 
 static void

@@ -125,10 +125,12 @@ sub await_waiting
 }
 
 # A worker that asks for a token goes on when its caller is gone, so that no
-# token is lost.  Returns when there is none.
+# token is lost.  Once told to end it does not ask again.  Returns when there is
+# none.
 sub await_no_worker
 {
-	for (1 .. 1000)
+	watch("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE $WORKERS");
+	for (1 .. 2000)
 	{
 		return 1 if watch("SELECT count(*) FROM pg_stat_activity WHERE $WORKERS") eq '0';
 		sleep 0.01;
@@ -184,7 +186,7 @@ sub strike
 	return { match => $match, action => \%action };
 }
 
-my $brief = set(request_timeout => '600ms', max_retries => 0);
+my $late = strike(\%TOKEN, delay => 1);
 my $deaf_port = $deaf->sockport;
 my $full_port = $full->sockport;
 
@@ -203,15 +205,13 @@ my @phases = (
 		strike(\%TRACKS, status => 503, retry_after => 9), $SYNC, 1 ],
 	[ 'in a pause after 429', set(max_retry_wait => '10s'),
 		strike(\%TRACKS, status => 429, retry_after => 9), $SYNC, 1 ],
-	[ 'waiting for a token', $brief, strike(\%TOKEN, silent => 'start'), $REFRESH, 1, 'token' ],
-	[ 'in the body of a token', $brief, strike(\%TOKEN, silent => 'body'),
+	[ 'waiting for a token', '', $late, $REFRESH, 1, 'token' ],
+	[ 'in the body of a token', '', strike(\%TOKEN, delay => { seconds => 1, at => 'body' }),
 		$REFRESH, 1, 'token, cancel only' ],
-	[ 'waiting for a token in a sync', $brief, strike(\%TOKEN, silent => 'start'),
-		$SYNC, 2, 'token, cancel only' ],
+	[ 'waiting for a token in a sync', '', $late, $SYNC, 2, 'token, cancel only' ],
 	[ 'looking up a name', set(api_url => 'https://api.slow.invalid/v1'),
 		undef, $SYNC, 0, 'lookup' ],
-	[ 'looking up a name, for a token',
-		"$brief; " . set(accounts_url => 'https://accounts.slow.invalid'),
+	[ 'looking up a name, for a token', set(accounts_url => 'https://accounts.slow.invalid'),
 		undef, $REFRESH, 0, 'token, lookup, cancel only' ],
 );
 
@@ -341,8 +341,7 @@ is(state_of($pid),
 cancel($pid);
 $session->query('');
 $node->safe_psql('postgres', 'CREATE DATABASE unwanted');
-ask($session, prepare(set(request_timeout => '2500ms', max_retries => 0),
-		strike(\%TOKEN, silent => 'start')));
+ask($session, prepare('', strike(\%TOKEN, delay => 3)));
 send_statement($session, $REFRESH);
 ok(await_waiting($pid, 'token'), 'DROP DATABASE: a worker waits for a token');
 $start = time;
@@ -387,8 +386,7 @@ $mock->no_faults;
 
 # A token request that hangs on after its caller was cancelled does not keep the
 # account from its work.
-ask($session, prepare(set(request_timeout => '3s', max_retries => 0),
-		strike(\%TOKEN, silent => 'start')));
+ask($session, prepare('', strike(\%TOKEN, delay => 3)));
 send_statement($session, $REFRESH);
 ok(await_waiting($pid, 'token'), 'after a cancelled token request: it waits');
 check_time(cancel($pid), 'after a cancelled token request');
@@ -441,12 +439,11 @@ my $third = open_session($node, prepare($bounded, strike(\%TRACKS, silent => 'st
 my $third_pid = pid_of($third);
 send_statement($third, $SYNC);
 ok(await_waiting($third_pid), 'no free slot: the call waits');
-$mock->fault(strike(\%TOKEN, silent => 'start'));
+$mock->fault(strike(\%TOKEN, delay => 3));
 my @hogs;
 for my $number (1 .. $SLOTS)
 {
-	my $hog = open_session($node, set(request_timeout => '2s', max_retries => 0) . <<~SQL);
-		;
+	my $hog = open_session($node, <<~SQL);
 		SELECT spotify_set_account('mock-client', 'mock-secret', 'mock-refresh-token',
 		                           account => 'hog $number');
 		SQL

@@ -262,9 +262,11 @@ for my $case (
 ask($session, 'RESET spotify_etl.accounts_url; RESET spotify_etl.connect_timeout');
 renew();
 ask($session, q{SET spotify_etl.request_timeout = '200ms'; SET spotify_etl.max_retries = 0});
-$mock->fault({ match => $TOKEN_URL, action => { silent => 'start' } });
+$mock->fault({ match => $PAGE_URL, action => { silent => 'start' } });
 shows_nothing('a timeout', '08006');
-ask($session, q{SET spotify_etl.request_timeout = '1s'; SET statement_timeout = '300ms'});
+renew();
+$mock->fault({ match => $TOKEN_URL, action => { delay => 1 } });
+ask($session, q{SET statement_timeout = '300ms'});
 shows_nothing('a cancelled request', '57014');
 ask($session, 'RESET statement_timeout');
 ask($session, 'RESET spotify_etl.request_timeout; RESET spotify_etl.max_retries');

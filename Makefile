@@ -82,6 +82,7 @@ OBJS = \
 	src/store/saved_list.o \
 	src/store/scan_progress.o \
 	src/store/spi.o \
+	src/store/tables.o \
 	$(PLAIN_OBJS)
 
 # --------------------------------------------------------- SQL and its tests

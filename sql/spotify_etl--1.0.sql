@@ -792,6 +792,9 @@ COMMENT ON COLUMN spotify.account_status.requests_last_24_hours IS
 /* Functions                                                          */
 /* ------------------------------------------------------------------ */
 
+-- Row security that binds the owner, too, would hide rows from a sync without
+-- a word: with row_security off it is an error that names the table.
+
 CREATE FUNCTION spotify_set_account(
     client_id text,
     client_secret text DEFAULT NULL,
@@ -801,7 +804,7 @@ CREATE FUNCTION spotify_set_account(
 RETURNS void
 AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off;
 
 COMMENT ON FUNCTION spotify_set_account(text, text, text, text, text) IS
     'creates or updates a Spotify account; NULL leaves what is stored (the redirect URI has a default, so give it again), an empty client secret makes it a PKCE client';
@@ -810,7 +813,7 @@ CREATE FUNCTION spotify_authorize_url(account text DEFAULT NULL)
 RETURNS text
 AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off;
 
 COMMENT ON FUNCTION spotify_authorize_url(text) IS
     'begins an authorization: returns the URL to open in a browser';
@@ -821,7 +824,7 @@ CREATE FUNCTION spotify_authorize(
 RETURNS text
 AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off;
 
 COMMENT ON FUNCTION spotify_authorize(text, text) IS
     'ends an authorization: takes the address on which the browser ended, its query or the code; stores the tokens whatever becomes of the caller and returns the Spotify user, or null with a warning if that could not be found out';
@@ -830,7 +833,7 @@ CREATE FUNCTION spotify_forget_account(account text)
 RETURNS void
 AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off;
 
 COMMENT ON FUNCTION spotify_forget_account(text) IS
     'deletes a Spotify account, its secrets and its data';
@@ -839,7 +842,7 @@ CREATE FUNCTION spotify_refresh_token(account text DEFAULT NULL)
 RETURNS timestamp with time zone
 AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off;
 
 COMMENT ON FUNCTION spotify_refresh_token(text) IS
     'gets a new access token from Spotify now; returns when it expires';
@@ -851,7 +854,7 @@ CREATE FUNCTION spotify_sync_liked(
 RETURNS spotify.sync_runs
 AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off;
 
 COMMENT ON FUNCTION spotify_sync_liked(text, boolean, boolean) IS
     'reconciles the account''s Liked Songs with spotify.liked_tracks; SELECT * FROM it to see what the run did';
@@ -862,13 +865,13 @@ CREATE FUNCTION spotify_sync_recently_played(
 RETURNS spotify.sync_runs
 AS 'MODULE_PATHNAME'
 LANGUAGE C VOLATILE PARALLEL UNSAFE
-SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off;
 
 COMMENT ON FUNCTION spotify_sync_recently_played(text, interval) IS
     'adds the account''s last plays to spotify.plays, with a period only those of that long until now; SELECT * FROM it to see what the run did';
 
 -- It commits after each run, so it can neither be SECURITY DEFINER nor carry
--- SET: it takes its owner's rights and a safe search_path by itself.
+-- SET: it takes its owner's rights and these settings by itself.
 CREATE PROCEDURE spotify_sync_all()
 AS 'MODULE_PATHNAME'
 LANGUAGE C;

@@ -16,6 +16,7 @@
 #include "spotify/text.h"
 #include "store/accounts.h"
 #include "store/credentials.h"
+#include "store/tables.h"
 #include "sync/authorization.h"
 #include "sync/durable.h"
 #include "sync/lock.h"
@@ -154,6 +155,7 @@ spotify_set_account(PG_FUNCTION_ARGS)
 	bool is_authorized_anew;
 
 	spotify_check_server("spotify_set_account()");
+	spotify_tables_check();
 	check_account_arguments(&arguments);
 
 	if (spotify_accounts_find(arguments.name) == NULL)
@@ -175,6 +177,7 @@ spotify_forget_account(PG_FUNCTION_ARGS)
 	char *account;
 
 	spotify_check_server("spotify_forget_account()");
+	spotify_tables_check();
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -195,6 +198,7 @@ spotify_refresh_token(PG_FUNCTION_ARGS)
 	SpotifyAccessToken token;
 
 	spotify_check_server("spotify_refresh_token()");
+	spotify_tables_check();
 	token = spotify_durable_token(spotify_argument_account(fcinfo, 0),
 								  SPOTIFY_TOKEN_NEW, NULL, &traffic);
 	PG_RETURN_TIMESTAMPTZ(token.expires_at);
@@ -206,6 +210,7 @@ spotify_authorize_url(PG_FUNCTION_ARGS)
 	char *account;
 
 	spotify_check_server("spotify_authorize_url()");
+	spotify_tables_check();
 	account = spotify_argument_account(fcinfo, 0);
 	PG_RETURN_TEXT_P(cstring_to_text(spotify_authorization_begin(account)));
 }
@@ -218,6 +223,7 @@ spotify_authorize(PG_FUNCTION_ARGS)
 	const char *user_id;
 
 	spotify_check_server("spotify_authorize()");
+	spotify_tables_check();
 	if (response == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -80,17 +80,41 @@ static const char SET_RETRY_AFTER[] =
 	"  FROM limited\n"
 	" WHERE limited.account = stored.account";
 
-/* In this order, because of the foreign keys; quality checks go with runs. */
-static const char *const FORGET[] = {
-	"DELETE FROM spotify.scan_progress WHERE account = $1",
-	"DELETE FROM spotify.liked_events WHERE account = $1",
-	"DELETE FROM spotify.liked_tracks WHERE account = $1",
-	"DELETE FROM spotify.liked_null_places WHERE account = $1",
-	"DELETE FROM spotify.plays WHERE account = $1",
-	"DELETE FROM spotify.play_gaps WHERE account = $1",
-	"DELETE FROM spotify.sync_runs WHERE account = $1",
-	"DELETE FROM spotify_private.credentials WHERE account = $1",
-	"DELETE FROM spotify.accounts WHERE account = $1",
+/* A table that has rows of an account. */
+typedef struct Forgotten
+{
+	const char *table;
+	const char *delete; /* the account's rows */
+	const char *count;	/* those that are left */
+} Forgotten;
+
+/* For tables with a column account. */
+#define FORGET_ACCOUNT(table)                                                  \
+	{                                                                          \
+		table, "DELETE FROM " table " WHERE account = $1",                     \
+			"SELECT count(*) FROM " table " WHERE account = $1"                \
+	}
+
+/* In this order, because of the foreign keys. */
+static const Forgotten FORGET[] = {
+	FORGET_ACCOUNT("spotify.scan_progress"),
+	FORGET_ACCOUNT("spotify.liked_events"),
+	FORGET_ACCOUNT("spotify.liked_tracks"),
+	FORGET_ACCOUNT("spotify.liked_null_places"),
+	FORGET_ACCOUNT("spotify.plays"),
+	FORGET_ACCOUNT("spotify.play_gaps"),
+	{ "spotify.quality_checks",
+	  "DELETE FROM spotify.quality_checks AS quality_check\n"
+	  " USING spotify.sync_runs AS run\n"
+	  " WHERE run.run_id = quality_check.run_id\n"
+	  "   AND run.account = $1",
+	  "SELECT count(*)\n"
+	  "  FROM spotify.quality_checks\n"
+	  "       JOIN spotify.sync_runs AS run USING (run_id)\n"
+	  " WHERE run.account = $1" },
+	FORGET_ACCOUNT("spotify.sync_runs"),
+	FORGET_ACCOUNT("spotify_private.credentials"),
+	FORGET_ACCOUNT("spotify.accounts"),
 };
 
 /* What no account likes or played any more tells of the forgotten one. */
@@ -117,6 +141,8 @@ static const char *const FORGET_UNUSED[] = {
 	"   AND NOT EXISTS (SELECT FROM spotify.album_artists AS used\n"
 	"                    WHERE used.artist_id = unused.artist_id)",
 };
+
+static const char TABLE[] = "spotify.accounts";
 
 SpotifyAccount *
 spotify_accounts_find(const char *name)
@@ -163,31 +189,46 @@ spotify_accounts_names(void)
 	return names;
 }
 
-/* Runs a statement whose parameters are the account and two texts. */
+/* Runs a statement that updates an account, if it is there. */
 static void
-write_account(const char *statement, const char *name, const char *second,
-			  const char *third)
+update(const char *statement, const SpotifyParameters *parameters,
+	   const char *name)
+{
+	if (spotify_spi_run(statement, parameters) == 0 &&
+		spotify_accounts_find(name) != NULL)
+		spotify_spi_check_written(TABLE, 0, 1);
+}
+
+/* The parameters of such a statement: the account and two texts. */
+static SpotifyParameters
+make_parameters(const char *name, const char *second, const char *third)
 {
 	SpotifyParameters parameters = { 0 };
 
 	spotify_parameter_text(&parameters, name);
 	spotify_parameter_text(&parameters, second);
 	spotify_parameter_text(&parameters, third);
-	spotify_spi_run(statement, &parameters);
+	return parameters;
 }
 
 void
 spotify_accounts_insert(const char *name, const char *client_id,
 						const char *redirect_uri)
 {
-	write_account(INSERT, name, client_id, redirect_uri);
+	SpotifyParameters parameters =
+		make_parameters(name, client_id, redirect_uri);
+
+	spotify_spi_check_written(TABLE, spotify_spi_run(INSERT, &parameters), 1);
 }
 
 void
 spotify_accounts_update(const char *name, const char *client_id,
 						const char *redirect_uri)
 {
-	write_account(UPDATE, name, client_id, redirect_uri);
+	SpotifyParameters parameters =
+		make_parameters(name, client_id, redirect_uri);
+
+	update(UPDATE, &parameters, name);
 }
 
 void
@@ -196,14 +237,27 @@ spotify_accounts_set_authorized(const char *name)
 	SpotifyParameters parameters = { 0 };
 
 	spotify_parameter_text(&parameters, name);
-	spotify_spi_run(SET_AUTHORIZED, &parameters);
+	update(SET_AUTHORIZED, &parameters, name);
 }
 
 void
 spotify_accounts_set_user(const char *name, const char *spotify_user_id,
 						  const char *display_name)
 {
-	write_account(SET_USER, name, spotify_user_id, display_name);
+	SpotifyParameters parameters =
+		make_parameters(name, spotify_user_id, display_name);
+
+	update(SET_USER, &parameters, name);
+}
+
+/* What is so already is not written. */
+static void
+check_needs_authorization(const char *name, bool needs_authorization)
+{
+	const SpotifyAccount *account = spotify_accounts_find(name);
+
+	if (account != NULL && account->needs_authorization != needs_authorization)
+		spotify_spi_check_written(TABLE, 0, 1);
 }
 
 void
@@ -214,6 +268,7 @@ spotify_accounts_confirm(const char *name, const char *scope)
 	spotify_parameter_text(&parameters, name);
 	spotify_parameter_text(&parameters, scope);
 	spotify_spi_run(CONFIRM, &parameters);
+	check_needs_authorization(name, false);
 }
 
 void
@@ -232,6 +287,7 @@ spotify_accounts_set_needs_authorization(const char *name)
 
 	spotify_parameter_text(&parameters, name);
 	spotify_spi_run(SET_NEEDS_AUTHORIZATION, &parameters);
+	check_needs_authorization(name, true);
 }
 
 void
@@ -242,7 +298,17 @@ spotify_accounts_set_retry_after(const char *name, TimestampTz retry_after)
 	spotify_parameter_text(&parameters, name);
 	spotify_parameter_timestamp(&parameters,
 								spotify_time_from_server(retry_after));
-	spotify_spi_run(SET_RETRY_AFTER, &parameters);
+	update(SET_RETRY_AFTER, &parameters, name);
+}
+
+/* Nothing may stay, whatever a trigger thinks of it. */
+static void
+forget(const Forgotten *forgotten, const SpotifyParameters *parameters)
+{
+	uint64 deleted = spotify_spi_run(forgotten->delete, parameters);
+	uint64 left = spotify_spi_number(forgotten->count, parameters);
+
+	spotify_spi_check_written(forgotten->table, deleted, deleted + left);
 }
 
 void
@@ -253,7 +319,7 @@ spotify_accounts_forget(const char *name)
 
 	spotify_parameter_text(&of_account, name);
 	for (int i = 0; i < (int) lengthof(FORGET); i++)
-		spotify_spi_run(FORGET[i], &of_account);
+		forget(&FORGET[i], &of_account);
 	for (int i = 0; i < (int) lengthof(FORGET_UNUSED); i++)
 		spotify_spi_run(FORGET_UNUSED[i], &none);
 }

@@ -186,10 +186,10 @@ spotify_columns_rank(SpotifyColumns *columns, int64 rank)
 	add_value(columns, INT8OID, &rank, sizeof(rank), rank != 0);
 }
 
-bool
-spotify_columns_are_empty(const SpotifyColumns *columns)
+int
+spotify_columns_count(const SpotifyColumns *columns)
 {
-	return columns->row_count == 0;
+	return columns->row_count;
 }
 
 /* Fills in the header, in front of so many bytes. */

@@ -33,7 +33,8 @@ extern void spotify_columns_timestamp(SpotifyColumns *columns,
 /* A rank of a list (sync/list_ranks.h); 0 becomes a null. */
 extern void spotify_columns_rank(SpotifyColumns *columns, int64 rank);
 
-extern bool spotify_columns_are_empty(const SpotifyColumns *columns);
+/* How many rows there are. */
+extern int spotify_columns_count(const SpotifyColumns *columns);
 
 /* Adds an array parameter for each column.  The columns must outlive it. */
 extern void spotify_columns_to_parameters(const SpotifyColumns *columns,

@@ -53,6 +53,8 @@ static const char END_PENDING[] = "UPDATE spotify_private.credentials\n"
 								  "       code_verifier = NULL\n"
 								  " WHERE account = $1";
 
+static const char TABLE[] = "spotify_private.credentials";
+
 SpotifyCredentials *
 spotify_credentials_load(const char *account)
 {
@@ -83,7 +85,18 @@ spotify_credentials_set(const char *account, const char *client_secret,
 	spotify_parameter_text(&parameters, account);
 	spotify_parameter_text(&parameters, client_secret);
 	spotify_parameter_text(&parameters, refresh_token);
-	spotify_spi_run(SET, &parameters);
+	spotify_spi_check_written(TABLE, spotify_spi_run(SET, &parameters), 1);
+}
+
+/* Nothing was stored: that is well if another token is there by now. */
+static void
+check_replaced(const char *account, const char *old_refresh_token)
+{
+	const char *stored = spotify_credentials_load(account)->refresh_token;
+
+	if (old_refresh_token == NULL ||
+		(stored != NULL && strcmp(stored, old_refresh_token) == 0))
+		spotify_spi_check_written(TABLE, 0, 1);
 }
 
 bool
@@ -99,7 +112,10 @@ spotify_credentials_set_tokens(const char *account, const char *access_token,
 	spotify_parameter_timestamp(&parameters, access_token_expires_at);
 	spotify_parameter_text(&parameters, refresh_token);
 	spotify_parameter_text(&parameters, old_refresh_token);
-	return spotify_spi_run(SET_TOKENS, &parameters) > 0;
+	if (spotify_spi_run(SET_TOKENS, &parameters) > 0)
+		return true;
+	check_replaced(account, old_refresh_token);
+	return false;
 }
 
 SpotifyPendingAuthorization *
@@ -130,7 +146,8 @@ spotify_credentials_set_pending(const char *account, const char *state,
 	spotify_parameter_text(&parameters, account);
 	spotify_parameter_text(&parameters, state);
 	spotify_parameter_text(&parameters, code_verifier);
-	spotify_spi_run(SET_PENDING, &parameters);
+	spotify_spi_check_written(TABLE, spotify_spi_run(SET_PENDING, &parameters),
+							  1);
 }
 
 void

@@ -65,35 +65,51 @@ static const char COUNT_PLACES[] =
 	"          FROM spotify.liked_null_places\n"
 	"         WHERE account = $1) AS nulls";
 
+/* How many rows were written under the keys that they should have. */
+#define COUNT_WRITTEN(ids)                                                     \
+	"SELECT count(*)\n"                                                        \
+	"  FROM written\n"                                                         \
+	"       JOIN unnest(" ids ") AS change (track_id) USING (track_id)\n"      \
+	" WHERE written.account = $1"
+
 /* Nobody else inserts: the run has locked the account's collection. */
 static const char INSERT[] =
-	"INSERT INTO spotify.liked_tracks\n"
-	"       (account, track_id, added_at, is_active, list_rank,\n"
-	"        first_seen_at, last_modified)\n"
-	"SELECT $1, change.track_id, change.added_at, change.is_active,\n"
-	"       change.list_rank, $2, $2\n"
-	"  FROM unnest($3, $4, $5, $6)\n"
-	"       AS change (track_id, added_at, is_active, list_rank)\n"
-	" ORDER BY change.track_id COLLATE \"C\"";
+	"WITH written AS (\n"
+	"    INSERT INTO spotify.liked_tracks\n"
+	"           (account, track_id, added_at, is_active, list_rank,\n"
+	"            first_seen_at, last_modified)\n"
+	"    SELECT $1, change.track_id, change.added_at, change.is_active,\n"
+	"           change.list_rank, $2, $2\n"
+	"      FROM unnest($3, $4, $5, $6)\n"
+	"           AS change (track_id, added_at, is_active, list_rank)\n"
+	"     ORDER BY change.track_id COLLATE \"C\"\n"
+	"    RETURNING account, track_id\n"
+	")\n" COUNT_WRITTEN("$3");
 
 static const char UPDATE[] =
-	"UPDATE spotify.liked_tracks AS liked\n"
-	"   SET added_at = change.added_at,\n"
-	"       is_active = change.is_active,\n"
-	"       list_rank = change.list_rank,\n"
-	"       last_modified = $2\n"
-	"  FROM unnest($3, $4, $5, $6)\n"
-	"       AS change (track_id, added_at, is_active, list_rank)\n"
-	" WHERE liked.account = $1\n"
-	"   AND liked.track_id = change.track_id";
+	"WITH written AS (\n"
+	"    UPDATE spotify.liked_tracks AS liked\n"
+	"       SET added_at = change.added_at,\n"
+	"           is_active = change.is_active,\n"
+	"           list_rank = change.list_rank,\n"
+	"           last_modified = $2\n"
+	"      FROM unnest($3, $4, $5, $6)\n"
+	"           AS change (track_id, added_at, is_active, list_rank)\n"
+	"     WHERE liked.account = $1\n"
+	"       AND liked.track_id = change.track_id\n"
+	"    RETURNING liked.account, liked.track_id\n"
+	")\n" COUNT_WRITTEN("$3");
 
 /* A place in the list is no news of the like: last_modified stays. */
 static const char MOVE[] =
-	"UPDATE spotify.liked_tracks AS liked\n"
-	"   SET list_rank = change.list_rank\n"
-	"  FROM unnest($2, $3) AS change (track_id, list_rank)\n"
-	" WHERE liked.account = $1\n"
-	"   AND liked.track_id = change.track_id";
+	"WITH written AS (\n"
+	"    UPDATE spotify.liked_tracks AS liked\n"
+	"       SET list_rank = change.list_rank\n"
+	"      FROM unnest($2, $3) AS change (track_id, list_rank)\n"
+	"     WHERE liked.account = $1\n"
+	"       AND liked.track_id = change.track_id\n"
+	"    RETURNING liked.account, liked.track_id\n"
+	")\n" COUNT_WRITTEN("$2");
 
 static const char DELETE_NULL_PLACES[] =
 	"DELETE FROM spotify.liked_null_places\n"
@@ -111,13 +127,19 @@ static const char INSERT_NULL_PLACES[] =
 	" WHERE place.added_at IS DISTINCT FROM EXCLUDED.added_at";
 
 static const char WRITE_EVENTS[] =
-	"INSERT INTO spotify.liked_events\n"
-	"       (account, track_id, event, occurred_at, run_id)\n"
-	"SELECT $1, change.track_id, change.event, $2, $3\n"
-	"  FROM unnest($4, $5) AS change (track_id, event)\n"
-	" ORDER BY change.track_id COLLATE \"C\"";
+	"WITH written AS (\n"
+	"    INSERT INTO spotify.liked_events\n"
+	"           (account, track_id, event, occurred_at, run_id)\n"
+	"    SELECT $1, change.track_id, change.event, $2, $3\n"
+	"      FROM unnest($4, $5) AS change (track_id, event)\n"
+	"     ORDER BY change.track_id COLLATE \"C\"\n"
+	"    RETURNING account, track_id\n"
+	")\n" COUNT_WRITTEN("$4");
 
 const SpotifySavedTable spotify_liked_table = {
+	.items_name = "spotify.liked_tracks",
+	.null_places_name = "spotify.liked_null_places",
+	.events_name = "spotify.liked_events",
 	.load = LOAD,
 	.load_places = LOAD_PLACES,
 	.load_places_and_nulls = LOAD_PLACES_AND_NULLS,

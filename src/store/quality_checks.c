@@ -26,6 +26,7 @@ spotify_quality_checks_write(int64 run_id, const SpotifyQualityCheck *checks)
 		spotify_parameter_boolean(&parameters, checks[i].passed);
 		spotify_parameter_int4(&parameters, checks[i].failing);
 		spotify_parameter_text(&parameters, checks[i].detail);
-		spotify_spi_run(WRITE, &parameters);
+		spotify_spi_check_written("spotify.quality_checks",
+								  spotify_spi_run(WRITE, &parameters), 1);
 	}
 }

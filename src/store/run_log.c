@@ -17,7 +17,7 @@ static const char WRITE[] =
 	"        error_code, error_message, audit_offset)\n"
 	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,\n"
 	"        $15, $16, $17, $18, $19, $20)\n"
-	"RETURNING run";
+	"RETURNING run, run_id = $1 AND account = $2 AND collection = $3";
 
 static const char FIND_LAST[] =
 	"SELECT run.status, run.total, run.audit_offset,\n"
@@ -50,6 +50,7 @@ spotify_run_log_write(SpotifyRunRecord *record)
 {
 	MemoryContext context = CurrentMemoryContext;
 	SpotifyParameters parameters = { 0 };
+	bool is_written;
 	Datum row;
 
 	spotify_run_log_number(record);
@@ -77,6 +78,8 @@ spotify_run_log_write(SpotifyRunRecord *record)
 	spotify_parameter_integer(&parameters, record->audit_offset);
 
 	spotify_spi_execute(WRITE, &parameters);
+	is_written = SPI_processed > 0 && spotify_spi_bool(0, 2);
+	spotify_spi_check_written("spotify.sync_runs", is_written ? 1 : 0, 1);
 	row = spotify_spi_composite(0, 1, context);
 	spotify_spi_finish();
 	spotify_quality_checks_write(record->run_id, record->checks);

@@ -99,9 +99,24 @@ is_update(const SpotifySavedChange *change)
 		   change->kind != SPOTIFY_SAVED_MOVED;
 }
 
+/*
+ * Runs a statement that writes the rows, if there are any, and returns how many
+ * it wrote.
+ */
+static void
+write_all(const char *statement, const SpotifyParameters *parameters,
+		  const char *table_name, const SpotifyColumns *columns)
+{
+	uint64 expected = (uint64) spotify_columns_count(columns);
+
+	if (expected > 0)
+		spotify_spi_check_written(
+			table_name, spotify_spi_number(statement, parameters), expected);
+}
+
 /* Runs a statement with the changes that it writes. */
 static void
-write_rows(const char *statement,
+write_rows(const char *statement, const char *table_name,
 		   bool (*is_of_kind)(const SpotifySavedChange *), const char *account,
 		   TimestampTz changed_at, const SpotifySavedChange *changes, int count)
 {
@@ -121,17 +136,15 @@ write_rows(const char *statement,
 		spotify_columns_boolean(columns, is_active);
 		spotify_columns_rank(columns, changes[i].rank);
 	}
-	if (spotify_columns_are_empty(columns))
-		return;
 	spotify_parameter_text(&parameters, account);
 	spotify_parameter_timestamp(&parameters,
 								spotify_time_from_server(changed_at));
 	spotify_columns_to_parameters(columns, &parameters);
-	spotify_spi_run(statement, &parameters);
+	write_all(statement, &parameters, table_name, columns);
 }
 
 static void
-move_rows(const char *statement, const char *account,
+move_rows(const SpotifySavedTable *table, const char *account,
 		  const SpotifySavedChange *changes, int count)
 {
 	SpotifyColumns *columns = spotify_columns_create(
@@ -145,15 +158,13 @@ move_rows(const char *statement, const char *account,
 		spotify_columns_text(columns, changes[i].id);
 		spotify_columns_rank(columns, changes[i].rank);
 	}
-	if (spotify_columns_are_empty(columns))
-		return;
 	spotify_parameter_text(&parameters, account);
 	spotify_columns_to_parameters(columns, &parameters);
-	spotify_spi_run(statement, &parameters);
+	write_all(table->move, &parameters, table->items_name, columns);
 }
 
 static void
-write_events(const char *statement, const char *account, int64 run_id,
+write_events(const SpotifySavedTable *table, const char *account, int64 run_id,
 			 TimestampTz changed_at, const SpotifySavedChange *changes,
 			 int count)
 {
@@ -168,14 +179,12 @@ write_events(const char *statement, const char *account, int64 run_id,
 		spotify_columns_text(columns, changes[i].id);
 		spotify_columns_text(columns, EVENTS[changes[i].kind]);
 	}
-	if (spotify_columns_are_empty(columns))
-		return;
 	spotify_parameter_text(&parameters, account);
 	spotify_parameter_timestamp(&parameters,
 								spotify_time_from_server(changed_at));
 	spotify_parameter_int8(&parameters, run_id);
 	spotify_columns_to_parameters(columns, &parameters);
-	spotify_spi_run(statement, &parameters);
+	write_all(table->write_events, &parameters, table->events_name, columns);
 }
 
 void
@@ -192,11 +201,12 @@ spotify_saved_list_write(const SpotifySavedTable *table, const char *account,
 		AllocSetContextCreate(CurrentMemoryContext, "spotify saved list write",
 							  ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	write_rows(table->insert, is_insert, account, changed_at, changes, count);
-	write_rows(table->update, is_update, account, changed_at, changes, count);
-	move_rows(table->move, account, changes, count);
-	write_events(table->write_events, account, run_id, changed_at, changes,
-				 count);
+	write_rows(table->insert, table->items_name, is_insert, account, changed_at,
+			   changes, count);
+	write_rows(table->update, table->items_name, is_update, account, changed_at,
+			   changes, count);
+	move_rows(table, account, changes, count);
+	write_events(table, account, run_id, changed_at, changes, count);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 }
@@ -211,6 +221,7 @@ spotify_saved_list_write_null_places(const SpotifySavedTable *table,
 	SpotifyColumns *dates = spotify_columns_create(
 		CurrentMemoryContext, DATE_TYPES, lengthof(DATE_TYPES));
 	SpotifyParameters parameters = { 0 };
+	SpotifyPlaceCounts written;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -222,4 +233,7 @@ spotify_saved_list_write_null_places(const SpotifySavedTable *table,
 	spotify_spi_run(table->delete_null_places, &parameters);
 	spotify_columns_to_parameters(dates, &parameters);
 	spotify_spi_run(table->insert_null_places, &parameters);
+	spotify_saved_list_count_places(table, account, &written);
+	spotify_spi_check_written(table->null_places_name, (uint64) written.nulls,
+							  (uint64) count);
 }

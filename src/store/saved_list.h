@@ -23,16 +23,26 @@ typedef struct SpotifySavedTable
 	const char *load_places_and_nulls; /* the same where there are nulls */
 	const char *count_places;		   /* one row: see SpotifyPlaceCounts */
 
-	/* $2: when; $3 to $6: arrays of id, added_at, is_active, list_rank */
+	/*
+	 * These four return how many rows they wrote under their keys.
+	 *
+	 * $2: when; $3 to $6: arrays of id, added_at, is_active, list_rank
+	 */
 	const char *insert;
 	const char *update;
 
-	const char *move;				/* $2, $3: arrays of id, list_rank */
-	const char *delete_null_places; /* $2: array of the list_ranks that stay */
-	const char *insert_null_places; /* $2, $3: arrays of list_rank, added_at */
+	const char *move; /* $2, $3: arrays of id, list_rank */
 
 	/* $2: when; $3: run; $4, $5: arrays of id, event */
 	const char *write_events;
+
+	const char *delete_null_places; /* $2: array of the list_ranks that stay */
+	const char *insert_null_places; /* $2, $3: arrays of list_rank, added_at */
+
+	/* The tables' names, for messages. */
+	const char *items_name;
+	const char *events_name;
+	const char *null_places_name;
 } SpotifySavedTable;
 
 /*

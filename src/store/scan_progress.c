@@ -32,6 +32,8 @@ static const char CLEAR[] = "DELETE FROM spotify.scan_progress\n"
 							" WHERE account = $1\n"
 							"   AND collection = $2";
 
+static const char TABLE[] = "spotify.scan_progress";
+
 static const Oid ENTRY_TYPES[] = { TEXTOID, TIMESTAMPTZOID };
 
 SpotifyScanProgress *
@@ -82,7 +84,7 @@ spotify_scan_progress_save(const char *account, const char *collection,
 	spotify_parameter_text(&parameters, collection);
 	spotify_parameter_int4(&parameters, progress->total);
 	spotify_columns_to_parameters(columns, &parameters);
-	spotify_spi_run(SAVE, &parameters);
+	spotify_spi_check_written(TABLE, spotify_spi_run(SAVE, &parameters), 1);
 }
 
 void
@@ -92,5 +94,7 @@ spotify_scan_progress_clear(const char *account, const char *collection)
 
 	spotify_parameter_text(&parameters, account);
 	spotify_parameter_text(&parameters, collection);
-	spotify_spi_run(CLEAR, &parameters);
+	if (spotify_spi_run(CLEAR, &parameters) == 0 &&
+		spotify_scan_progress_load(account, collection) != NULL)
+		spotify_spi_check_written(TABLE, 0, 1);
 }

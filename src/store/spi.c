@@ -176,10 +176,39 @@ spotify_spi_run(const char *statement, const SpotifyParameters *parameters)
 	return processed;
 }
 
+uint64
+spotify_spi_number(const char *statement, const SpotifyParameters *parameters)
+{
+	uint64 number;
+
+	spotify_spi_execute(statement, parameters);
+	number = (uint64) spotify_spi_int8(0, 1);
+	spotify_spi_finish();
+	return number;
+}
+
+void
+spotify_spi_check_written(const char *table, uint64 written, uint64 expected)
+{
+	if (written == expected)
+		return;
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+		 errmsg("could not write table \"%s\"", table),
+		 errdetail(UINT64_FORMAT " of " UINT64_FORMAT
+								 " rows were written as they should be.",
+				   written, expected),
+		 errhint(
+			 "Look for a trigger on the table that returns NULL or changes a key, and drop it.")));
+}
+
+/* A row that is not there would be read from beyond the result. */
 static Datum
 get_field(uint64 row, int column, bool *is_null)
 {
-	Assert(row < SPI_processed);
+	if (SPI_tuptable == NULL || row >= SPI_processed)
+		elog(ERROR, "row " UINT64_FORMAT " of a result is missing", row + 1);
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, column,
 						 is_null);
 }
@@ -244,10 +273,13 @@ spotify_spi_composite(uint64 row, int column, MemoryContext context)
 {
 	bool is_null;
 	Datum value = get_field(row, column, &is_null);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	Datum copy = datumCopy(value, false, -1);
+	MemoryContext old;
+	Datum copy;
 
-	Assert(!is_null);
+	if (is_null)
+		elog(ERROR, "row " UINT64_FORMAT " of a result is null", row + 1);
+	old = MemoryContextSwitchTo(context);
+	copy = datumCopy(value, false, -1);
 	MemoryContextSwitchTo(old);
 	return copy;
 }

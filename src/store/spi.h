@@ -60,7 +60,22 @@ extern void spotify_spi_finish(void);
 extern uint64 spotify_spi_run(const char *statement,
 							  const SpotifyParameters *parameters);
 
-/* Fields of a result row, copied to the given context; NULL if null. */
+/* Runs one statement whose result is one number, and returns that. */
+extern uint64 spotify_spi_number(const char *statement,
+								 const SpotifyParameters *parameters);
+
+/*
+ * Reports it if other rows of a table were written than should be: a trigger
+ * of the user's kept some out, or changed their keys.  table is its qualified
+ * name.
+ */
+extern void spotify_spi_check_written(const char *table, uint64 written,
+									  uint64 expected);
+
+/*
+ * Fields of a result row, copied to the given context; NULL if null.  It is an
+ * error if there is no such row.
+ */
 extern char *spotify_spi_text(uint64 row, int column, MemoryContext context);
 extern SpotifyTimestamp spotify_spi_timestamp(uint64 row, int column);
 extern bool spotify_spi_bool(uint64 row, int column);
@@ -68,7 +83,7 @@ extern int32 spotify_spi_int4(uint64 row, int column);
 extern int64 spotify_spi_int8(uint64 row, int column);
 
 /*
- * A composite field, copied to the given context.  It must not be null.  Its
+ * A composite field, copied to the given context; an error if it is null.  Its
  * type is that of the column: a row made with SPI_returntuple would be an
  * anonymous record, which only this session can read.
  */

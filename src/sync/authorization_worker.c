@@ -187,6 +187,7 @@ store(Authorization *authorization)
 	SpotifyTransaction transaction;
 
 	spotify_transaction_begin(&transaction);
+	(void) spotify_login_find_account(name);
 	spotify_login_keep_new(name, &authorization->grant);
 	if (profile != NULL)
 		spotify_accounts_set_user(name, profile->user_id,

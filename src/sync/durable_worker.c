@@ -42,6 +42,7 @@ static void
 set_options(const SpotifyDurableMessage *message)
 {
 	set_option("search_path", "pg_catalog, pg_temp");
+	set_option("row_security", "off");
 	set_option("default_transaction_read_only", "off");
 	set_option("default_transaction_isolation", "read committed");
 	set_option("default_transaction_deferrable", "off");

@@ -9,6 +9,7 @@
 #include "utils/timestamp.h"
 
 #include "spotify/cleanup.h"
+#include "store/tables.h"
 #include "sync/durable.h"
 #include "sync/lock.h"
 #include "sync/run.h"
@@ -125,6 +126,7 @@ spotify_run_begin(SpotifyRun *run, const char *account, const char *collection,
 				  const char *mode)
 {
 	memset(run, 0, sizeof(*run));
+	spotify_tables_check();
 	check_not_nested(account, collection);
 	spotify_run_lock(account, collection);
 	run->record.account = account;

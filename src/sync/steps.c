@@ -40,14 +40,21 @@ find_owner(Oid procedure)
 }
 
 static void
+set_option(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+static void
 take_rights(SpotifySteps *steps)
 {
 	GetUserIdAndSecContext(&steps->caller, &steps->caller_context);
 	SetUserIdAndSecContext(steps->owner, steps->caller_context |
 											 SECURITY_LOCAL_USERID_CHANGE);
 	steps->nest_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	set_option("search_path", "pg_catalog, pg_temp");
+	set_option("row_security", "off");
 }
 
 static void

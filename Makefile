@@ -89,10 +89,10 @@ OBJS = \
 
 DATA         = sql/spotify_etl--1.0.sql
 REGRESS      = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
-REGRESS_OPTS = --inputdir=test
+# Whatever the encoding of the cluster is, the test database is UTF8.
+REGRESS_OPTS = --inputdir=test --encoding=UTF8 --no-locale
 TAP_TESTS    = 1
 PROVE_TESTS  = test/t/*.pl
-PROVE_FLAGS += -I $(srcdir)/test/t/lib
 
 # -------------------------------------------------------------------- flags
 
@@ -100,7 +100,7 @@ PG_CPPFLAGS = -I$(srcdir)/src -DSPOTIFY_ETL_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS   = -Wall -Wextra -Wno-unused-parameter
 SHLIB_LINK  = -lcurl -ljson-c
 
-EXTRA_CLEAN = test/unit/build tmp_check output_iso log results \
+EXTRA_CLEAN = test/unit/build $(INSTALLED) tmp_check output_iso log results \
 	regression.diffs regression.out
 
 # --------------------------------------------------------------------- PGXS
@@ -114,6 +114,22 @@ check: ## runs every test, in an installation of its own
 else
 include $(PGXS)
 endif
+
+# What "make installcheck" needs beside that.  PROVE_FLAGS stands here because
+# PGXS empties it.  The TAP tests start clusters of their own; what tells the
+# running one where the extension is installed must tell those, too.
+PROVE_FLAGS += -I $(CURDIR)/test/t/lib
+INSTALLED = test/t/installed.conf
+installcheck: export PG_CONFIG := $(PG_CONFIG)
+installcheck: export TEMP_CONFIG := $(CURDIR)/$(INSTALLED)
+installcheck: $(INSTALLED)
+
+.PHONY: $(INSTALLED)
+$(INSTALLED):
+	$(bindir)/psql -X -A -t -d postgres -o $@ -c "\
+	SELECT name || ' = ' || quote_literal(setting) \
+	  FROM pg_settings \
+	 WHERE name IN ('extension_destdir', 'extension_control_path', 'dynamic_library_path')"
 
 # PGXS does not track headers: objects and bitcode depend on all of them.
 HEADERS = $(wildcard src/*.h src/*/*.h)

@@ -67,7 +67,8 @@ describe_worker(dsm_segment *segment)
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	worker.bgw_main_arg = UInt32GetDatum(dsm_segment_handle(segment));
 	worker.bgw_notify_pid = MyProcPid;
-	strlcpy(worker.bgw_library_name, "spotify_etl", BGW_MAXLEN);
+	/* As the functions name it: a bare name is not found by extension_destdir. */
+	strlcpy(worker.bgw_library_name, "$libdir/spotify_etl", BGW_MAXLEN);
 	strlcpy(worker.bgw_function_name, "spotify_durable_worker_main",
 			BGW_MAXLEN);
 	strlcpy(worker.bgw_name, "spotify_etl worker", BGW_MAXLEN);

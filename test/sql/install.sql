@@ -5,12 +5,13 @@
 CREATE ROLE regress_spotify_stranger;
 CREATE EXTENSION spotify_etl;
 
--- the extension
-SELECT extension.extversion = available.default_version AS is_default_version,
+-- the extension; where extension_destdir says where it is, it is not listed
+SELECT extension.extversion = COALESCE(available.default_version,
+                                       extension.extversion) AS is_default_version,
        extension.extrelocatable AS is_relocatable,
        extension.extnamespace::regnamespace AS schema
   FROM pg_extension AS extension
-  JOIN pg_available_extensions AS available ON available.name = extension.extname
+  LEFT JOIN pg_available_extensions AS available ON available.name = extension.extname
  WHERE extension.extname = 'spotify_etl';
 
 CREATE TEMP VIEW member AS
@@ -120,7 +121,7 @@ SELECT 'extension ' || extname
  WHERE extname = 'spotify_etl'
    AND COALESCE(obj_description(oid, 'pg_extension'), '') = '';
 
-LOAD 'spotify_etl';
+LOAD '$libdir/spotify_etl';
 SELECT name AS no_description
   FROM pg_settings
  WHERE name LIKE 'spotify\_etl.%'

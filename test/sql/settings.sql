@@ -3,7 +3,7 @@
  */
 CREATE ROLE regress_spotify_user;
 CREATE EXTENSION spotify_etl;
-LOAD 'spotify_etl';
+LOAD '$libdir/spotify_etl';
 
 SELECT name,
        boot_val,
@@ -143,7 +143,7 @@ SET spotify_etl.proxy = 'http://proxy.example.org:3128';
 SET spotify_etl.max_response_size = '1GB';
 SET spotify_etl.max_retries = 3;
 RESET ROLE;
-LOAD 'spotify_etl';
+LOAD '$libdir/spotify_etl';
 SELECT name,
        setting = reset_val AS is_unchanged
   FROM pg_settings

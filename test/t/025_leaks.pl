@@ -24,7 +24,7 @@ my $directory = PostgreSQL::Test::Utils::tempdir_short();
 my $mock = SpotifyMock->start('--library', 40);
 my $tls_mock = SpotifyMock->start('--tls', '--cert-dir', "$directory/certificates");
 # Every failure is recorded by a worker, which starts sooner with the library.
-my $node = start_node($mock, configuration => "shared_preload_libraries = 'spotify_etl'");
+my $node = start_node($mock, configuration => q{shared_preload_libraries = '$libdir/spotify_etl'});
 create_account($node);
 
 my $session = open_session($node, 'SET spotify_etl.max_retries = 0');

@@ -24,6 +24,7 @@ PLAIN_OBJS = \
 	src/spotify/endpoint.o \
 	src/spotify/fields.o \
 	src/spotify/json.o \
+	src/spotify/json_tokens.o \
 	src/spotify/model.o \
 	src/spotify/redirect.o \
 	src/spotify/refusal.o \

@@ -2,20 +2,28 @@
  * json.c
  *		A body as one JSON document of json-c.
  *
- * Plain C.  Works around what differs between json-c 0.15 and 0.18.
+ * Plain C.  The result is the same with every json-c from 0.15 to 0.19.
  *
  * JSON_TOKENER_STRICT is deliberately not set.  It grows stricter from one
- * release to the next, and json-c 0.18 with it refuses every string that is
- * not ASCII (github.com/json-c/json-c/issues/875).  The lenient grammar also
- * takes comments, single quotes and raw control characters, which does no
- * harm; that nothing follows the document is checked here.
+ * release to the next: 0.15 with it still takes NaN, names in single quotes,
+ * form feeds and raw control characters; from 0.17 on it refuses numbers of
+ * more than 64 bits, which are JSON; and 0.18 refuses every string that is not
+ * ASCII (github.com/json-c/json-c/issues/875).  Instead each token is checked
+ * here before json-c sees it.  Of what json-c takes that is no JSON, that
+ * leaves commas before a closing bracket and text behind the document, which
+ * are checked here too.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1 /* memmem */
+#endif
+
 #include "spotify/json.h"
 
 #include <json-c/json.h>
 #include <limits.h>
 #include <string.h>
 
+#include "spotify/json_tokens.h"
 #include "spotify/refusal.h"
 
 /*
@@ -25,21 +33,6 @@
 #define MAX_DEPTH 32
 
 #define BYTE_ORDER_MARK "\xEF\xBB\xBF"
-
-/* White space of JSON. */
-static bool
-is_space(char c)
-{
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-static size_t
-skip_space(const char *body, size_t length, size_t position)
-{
-	while (position < length && is_space(body[position]))
-		position++;
-	return position;
-}
 
 static size_t
 skip_byte_order_mark(const char *body, size_t length)
@@ -58,6 +51,13 @@ refuse_character(size_t position, SpotifyDecodeProblem *problem)
 		problem, "not JSON: unexpected character at byte %zu", position + 1);
 }
 
+static SpotifyDecodeResult
+refuse_end(SpotifyDecodeProblem *problem)
+{
+	return spotify_refuse_not_json(problem,
+								   "not JSON: the body ends too early");
+}
+
 /* A failure of json-c, which stopped at position. */
 static SpotifyDecodeResult
 refuse_for(enum json_tokener_error error, size_t position,
@@ -71,73 +71,150 @@ refuse_for(enum json_tokener_error error, size_t position,
 		return spotify_refuse_out_of_memory(problem);
 
 	if (error == json_tokener_continue)
-		return spotify_refuse_not_json(problem,
-									   "not JSON: the body ends too early");
+		return refuse_end(problem);
 	if (error == json_tokener_error_depth)
 		return spotify_refuse_not_json(problem, "nested deeper than %d levels",
 									   MAX_DEPTH);
 	return refuse_character(position, problem);
 }
 
-/* Refuses what json-c must not see or would not take for an error. */
-static SpotifyDecodeResult
-check_bytes(const char *body, size_t length, size_t start,
-			SpotifyDecodeProblem *problem)
+/* A body on its way into json-c. */
+typedef struct Parser
 {
-	const char *nul;
+	const char *body;
+	size_t length;
+	size_t position; /* so far json-c has read, or its part was replaced */
+	struct json_tokener *tokener;
+	struct json_object *root;	   /* once there is no error */
+	enum json_tokener_error error; /* "continue" while more is wanted */
+} Parser;
 
-	if (start == length)
-		return spotify_refuse_not_json(problem, "the body is empty");
-	if (length > INT_MAX)
-		return spotify_refuse_not_json(
-			problem, "the body is larger than %d bytes", INT_MAX);
-	nul = memchr(body, '\0', length);
-	if (nul != NULL)
-		return refuse_character((size_t) (nul - body), problem);
+/* Gives json-c some bytes, if it wants more. */
+static void
+feed_bytes(Parser *parser, const char *bytes, size_t length)
+{
+	if (parser->error != json_tokener_continue)
+		return;
+	parser->root = json_tokener_parse_ex(parser->tokener, bytes, (int) length);
+	parser->error = json_tokener_get_error(parser->tokener);
+}
+
+/* Gives json-c the body up to where a token ends. */
+static void
+feed(Parser *parser, size_t end)
+{
+	if (parser->error != json_tokener_continue)
+		return;
+	feed_bytes(parser, parser->body + parser->position, end - parser->position);
+	parser->position += json_tokener_get_parse_end(parser->tokener);
+}
+
+/*
+ * json-c would end a name at U+0000, which makes another name of it.  It gets
+ * an empty one instead, which no field has.
+ */
+static void
+feed_name(Parser *parser, const SpotifyJsonToken *name)
+{
+	static const char nul[] = "\\u0000";
+
+	if (memmem(parser->body + name->start, name->end - name->start, nul,
+			   strlen(nul)) == NULL)
+		return;
+	feed(parser, name->start);
+	feed_bytes(parser, "\"\"", 2);
+	if (parser->error == json_tokener_continue)
+		parser->position = name->end;
+}
+
+static void
+feed_rest(Parser *parser)
+{
+	feed(parser, parser->length);
+	if (parser->error != json_tokener_continue)
+		return;
+
+	/* Only what follows a number shows that the number is complete. */
+	feed_bytes(parser, " ", 1);
+	if (parser->error != json_tokener_success)
+		parser->error = json_tokener_continue;
+}
+
+/* Tells whether a token of the body is one of these marks. */
+static bool
+is_mark(const char *body, SpotifyJsonToken token, const char *marks)
+{
+	return token.type == SPOTIFY_JSON_MARK &&
+		   strchr(marks, body[token.start]) != NULL;
+}
+
+/* Gives json-c the whole body, if that consists of tokens of JSON. */
+static SpotifyDecodeResult
+feed_tokens(Parser *parser, SpotifyDecodeProblem *problem)
+{
+	SpotifyJsonToken last = { SPOTIFY_JSON_END, 0, parser->position };
+	SpotifyJsonToken token;
+
+	do
+	{
+		token = spotify_json_token_read(parser->body, parser->length, last.end);
+		if (token.type == SPOTIFY_JSON_CUT)
+			return refuse_end(problem);
+		if (token.type == SPOTIFY_JSON_WRONG)
+			return refuse_character(token.end, problem);
+		if (is_mark(parser->body, last, ",") &&
+			is_mark(parser->body, token, "]}"))
+			return refuse_character(token.start, problem);
+		if (last.type == SPOTIFY_JSON_STRING &&
+			is_mark(parser->body, token, ":"))
+			feed_name(parser, &last);
+		last = token;
+	} while (token.type != SPOTIFY_JSON_END);
+	feed_rest(parser);
 	return SPOTIFY_DECODE_OK;
 }
 
-/* Parses what there is; end is where the document ended, or went wrong. */
-static enum json_tokener_error
-parse_bytes(struct json_tokener *tokener, const char *bytes, size_t length,
-			struct json_object **root, size_t *end)
-{
-	*root = json_tokener_parse_ex(tokener, bytes, (int) length);
-	*end = json_tokener_get_parse_end(tokener);
-	if (json_tokener_get_error(tokener) != json_tokener_continue)
-		return json_tokener_get_error(tokener);
-
-	/* Only what follows a number shows that the number is complete. */
-	*root = json_tokener_parse_ex(tokener, " ", 1);
-	if (json_tokener_get_error(tokener) != json_tokener_success)
-		return json_tokener_continue;
-	return json_tokener_success;
-}
-
-/* Parses from position start on, where there is something. */
+/* Parses from the parser's position on, where there is something. */
 static SpotifyDecodeResult
-parse_document(struct json_tokener *tokener, const char *body, size_t length,
-			   size_t start, struct json_object **root,
-			   SpotifyDecodeProblem *problem)
+parse_document(Parser *parser, SpotifyDecodeProblem *problem)
 {
-	enum json_tokener_error error;
-	size_t end;
+	bool is_null = parser->body[parser->position] == 'n';
+	SpotifyDecodeResult result = feed_tokens(parser, problem);
+	SpotifyJsonToken next;
 
-	error = parse_bytes(tokener, body + start, length - start, root, &end);
-	end += start;
-	if (error != json_tokener_success)
-		return refuse_for(error, end, problem);
+	if (result != SPOTIFY_DECODE_OK)
+		return result;
+	if (parser->error != json_tokener_success)
+		return refuse_for(parser->error, parser->position, problem);
 
 	/* Up to 0.16, json-c says success when it runs out of memory. */
-	if (*root == NULL && body[start] != 'n' && body[start] != 'N')
+	if (parser->root == NULL && !is_null)
 		return spotify_refuse_out_of_memory(problem);
 
-	end = skip_space(body, length, end);
-	if (end < length)
+	next =
+		spotify_json_token_read(parser->body, parser->length, parser->position);
+	if (next.type != SPOTIFY_JSON_END)
 	{
-		json_object_put(*root);
-		return refuse_character(end, problem);
+		json_object_put(parser->root);
+		return refuse_character(next.start, problem);
 	}
+	return SPOTIFY_DECODE_OK;
+}
+
+/* Finds where the document begins, if json-c can be given the body. */
+static SpotifyDecodeResult
+find_document(Parser *parser, SpotifyDecodeProblem *problem)
+{
+	SpotifyJsonToken first = spotify_json_token_read(
+		parser->body, parser->length,
+		skip_byte_order_mark(parser->body, parser->length));
+
+	if (first.type == SPOTIFY_JSON_END)
+		return spotify_refuse_not_json(problem, "the body is empty");
+	if (parser->length > INT_MAX)
+		return spotify_refuse_not_json(
+			problem, "the body is larger than %d bytes", INT_MAX);
+	parser->position = first.start;
 	return SPOTIFY_DECODE_OK;
 }
 
@@ -145,27 +222,43 @@ SpotifyDecodeResult
 spotify_json_parse(const char *body, size_t length, struct json_object **root,
 				   SpotifyDecodeProblem *problem)
 {
-	struct json_tokener *tokener;
-	SpotifyDecodeResult result;
-	size_t start;
+	Parser parser = { .body = body != NULL ? body : "",
+					  .length = body != NULL ? length : 0,
+					  .error = json_tokener_continue };
+	SpotifyDecodeResult result = find_document(&parser, problem);
 
-	if (body == NULL)
-	{
-		body = "";
-		length = 0;
-	}
-	start = skip_byte_order_mark(body, length);
-	start = skip_space(body, length, start);
-	result = check_bytes(body, length, start, problem);
 	if (result != SPOTIFY_DECODE_OK)
 		return result;
-
-	tokener = json_tokener_new_ex(MAX_DEPTH);
-	if (tokener == NULL)
+	parser.tokener = json_tokener_new_ex(MAX_DEPTH);
+	if (parser.tokener == NULL)
 		return spotify_refuse_out_of_memory(problem);
-	result = parse_document(tokener, body, length, start, root, problem);
-	json_tokener_free(tokener);
+	result = parse_document(&parser, problem);
+	json_tokener_free(parser.tokener);
+	*root = parser.root;
 	return result;
+}
+
+bool
+spotify_json_is_cut(const char *body, size_t length)
+{
+	SpotifyJsonToken token = { .type = SPOTIFY_JSON_END };
+	int open_brackets = 0;
+
+	if (body == NULL)
+		return true;
+	token.end = skip_byte_order_mark(body, length);
+
+	do
+	{
+		token = spotify_json_token_read(body, length, token.end);
+		if (is_mark(body, token, "{["))
+			open_brackets++;
+		else if (is_mark(body, token, "]}"))
+			open_brackets--;
+	} while (open_brackets > 0 && token.type != SPOTIFY_JSON_END &&
+			 token.type != SPOTIFY_JSON_CUT &&
+			 token.type != SPOTIFY_JSON_WRONG);
+	return token.type == SPOTIFY_JSON_END || token.type == SPOTIFY_JSON_CUT;
 }
 
 SpotifyDecodeResult

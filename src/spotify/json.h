@@ -15,13 +15,20 @@
 struct json_object;
 
 /*
- * Parses a body that must be one document and nothing else.  The caller gives
+ * Parses a body that must be one document, strictly by RFC 8259, and nothing
+ * else.  A member whose name has U+0000 gets an empty name.  The caller gives
  * the root to json_object_put if and only if the result is SPOTIFY_DECODE_OK.
  * A root of NULL is json-c's null.
  */
 extern SpotifyDecodeResult spotify_json_parse(const char *body, size_t length,
 											  struct json_object **root,
 											  SpotifyDecodeProblem *problem);
+
+/*
+ * Tells whether the body could be the beginning of a document, of which the
+ * rest did not arrive.  That holds for an empty one, and a NULL one is empty.
+ */
+extern bool spotify_json_is_cut(const char *body, size_t length);
 
 /* Reads what a document says into what is decoded from it. */
 typedef SpotifyDecodeResult SpotifyJsonReader(struct json_object *root,

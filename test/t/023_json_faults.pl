@@ -82,6 +82,13 @@ my @refused = (
 	[ 'a NUL after the page', bytes(qq({"items":[],"offset":0,"total":0}\0)) ],
 	[ 'trailing garbage', { trailing => 'garbage' } ],
 	[ 'a trailing brace', { trailing => ' }' } ],
+	[ 'a comment', bytes('{"items":[],"offset":0,/* none */"total":0}') ],
+	[ 'a comment behind the page', { trailing => ' // the end' } ],
+	[ 'a comma behind the last member', bytes('{"items":[],"offset":0,"total":0,}') ],
+	[ 'a comma behind the last entry', bytes('{"items":[null,],"offset":0,"total":1}') ],
+	[ 'single quotes', bytes(q({'items':[],'offset':0,'total':0})) ],
+	[ 'a raw line end in a text', bytes(qq({"items":[],"offset":0,"total":0,"x":"\n"})) ],
+	[ 'a total after U+0000', bytes('{"items":[],"offset":0,"total\u0000":0}') ],
 	[ 'lists 33 deep in an unknown field', bytes(nested(33)) ],
 	[ 'lists 10,000 deep', { depth_bomb => 10_000 } ],
 	[ 'lists 1,000,000 deep', { depth_bomb => 1_000_000 } ],
@@ -110,6 +117,9 @@ my @refused = (
 	[ 'total NaN', with_total('NaN') ],
 	[ 'total Infinity', with_total('Infinity') ],
 	[ 'total 0x78', with_total('0x78') ],
+	[ 'total 0120', with_total('0120') ],
+	[ 'total +120', with_total('+120') ],
+	[ 'total 120.', with_total('120.') ],
 	[ 'total of 10,000 digits', with_total('1' x 10_000) ],
 	map { [ "cut after $_ bytes", { truncate => $_ } ] }
 	  (1, 2, 9, 10, 11, 100, 1000, map { $size - $_ } 1 .. 3, 10, 30, 100)
@@ -144,6 +154,9 @@ my @accepted = (
 		sub { { set => { new => { deep => [ 1, { a => undef } ] }, 'items.0.new' => 'x' } } } ],
 	[ 'lists 20 deep in an unknown field',
 		sub { bytes(page_bytes($_[0]) =~ s/^\{/'{"x":' . '[' x 20 . ']' x 20 . ','/er) } ],
+	[ 'a total and ids that go on after U+0000',
+		sub { bytes(page_bytes($_[0]) =~ s/"(id|total)":/"$1\\u0000x":7,"$1":/gr
+				  =~ s/\}\s*$/,"total\\u0000":7}/r) } ],
 	[ 'escaped slashes', sub { bytes(page_bytes($_[0]) =~ s{/}{\\/}gr) } ],
 );
 for my $case (@accepted)

@@ -195,7 +195,8 @@ test_envelope(void)
 	page_is_refused("{\"items\": [], \"total\": 9223372036854775808}", wrong,
 					no_total);
 	page_is_refused("{\"items\": [], \"total\": 1e400}", wrong, no_total);
-	page_is_refused("{\"items\": [], \"total\": NaN}", wrong, no_total);
+	page_is_refused("{\"items\": [], \"total\": NaN}", SPOTIFY_DECODE_NOT_JSON,
+					"not JSON: unexpected character at byte 24");
 	page_is_refused("{\"items\": [], \"total\": true}", wrong, no_total);
 }
 

@@ -2,12 +2,12 @@
  * test_json.c
  *		What counts as one JSON document.
  *
- * Nothing here may depend on the release of json-c: raw control characters
- * and the positions of errors within a string do.
+ * Nothing here may depend on the release of json-c.
  */
 #include "spotify/json.h"
 
 #include <json-c/json.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +62,12 @@ test_accepted(void)
 	is_accepted(BYTES("[\"\xFF\xC0\x80\xED\xA0\x80\"]"), "malformed UTF-8");
 	is_accepted(BYTES("[1e400, -1e400, 99999999999999999999]"),
 				"numbers out of range");
+	is_accepted(BYTES("[0, -0, 10, 0.5, -1.25, 1e2, 1E+2, 0e-2, 1.5e+10]"),
+				"every form of a number");
+	is_accepted(BYTES("[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9'/*,]//\x7f\"]"),
+				"every escape, and what is wrong outside of strings");
+	is_accepted(BYTES("{\"\": 1, \"a\": {}, \"b\": [[], {}]}"),
+				"empty names, objects and arrays");
 }
 
 static void
@@ -107,7 +113,94 @@ test_refused(void)
 			   "not JSON: unexpected character at byte 4",
 			   "a second byte order mark");
 	is_refused(BYTES("\xFF\xFE{\0}\0"),
-			   "not JSON: unexpected character at byte 4", "UTF-16");
+			   "not JSON: unexpected character at byte 1", "UTF-16");
+}
+
+/* Refused at the last byte, counted from 1, of the part before the bar. */
+static void
+is_refused_at_bar(const char *marked, const char *name)
+{
+	char body[100];
+	char expected[100];
+	const char *bar = strchr(marked, '|');
+	size_t until_bar = (size_t) (bar - marked);
+
+	snprintf(body, sizeof(body), "%.*s%s", (int) until_bar, marked, bar + 1);
+	snprintf(expected, sizeof(expected),
+			 "not JSON: unexpected character at byte %zu", until_bar);
+	is_refused(body, strlen(body), expected, name);
+}
+
+/* What json-c takes, all releases or some of them. */
+static void
+test_lenient(void)
+{
+	is_refused_at_bar("{/|* */}", "a comment");
+	is_refused_at_bar("[1 /|/ one\n]", "a comment to the end of the line");
+	is_refused_at_bar("[1] /|* */", "a comment behind the document");
+	is_refused_at_bar("[1,]|", "a comma at the end of an array");
+	is_refused_at_bar("{\"a\": 1 , }|", "a comma at the end of an object");
+	is_refused_at_bar("[,]|", "an array of a comma");
+	is_refused_at_bar("{,}|", "an object of a comma");
+	is_refused_at_bar("{'|a': 1}", "a name in single quotes");
+	is_refused_at_bar("['|a']", "a text in single quotes");
+	is_refused_at_bar("{a|: 1}", "a name without quotes");
+	is_refused_at_bar("[N|aN]", "NaN");
+	is_refused_at_bar("[na|n]", "nan");
+	is_refused_at_bar("[I|nfinity]", "Infinity");
+	is_refused_at_bar("[-I|nfinity]", "-Infinity");
+	is_refused_at_bar("[-i|nf]", "-inf");
+	is_refused_at_bar("[T|rue]", "True");
+	is_refused_at_bar("[fA|lse]", "fAlse");
+	is_refused_at_bar("[N|ULL]", "NULL");
+	is_refused_at_bar("[nullx|]", "a word that goes on");
+	is_refused_at_bar("[01|]", "a leading zero");
+	is_refused_at_bar("[-01|]", "a leading zero behind a sign");
+	is_refused_at_bar("[00|]", "two zeros");
+	is_refused_at_bar("[01|.5]", "a fraction with a leading zero");
+	is_refused_at_bar("[1.]|", "a fraction without digits");
+	is_refused_at_bar("[.|5]", "a fraction without a whole part");
+	is_refused_at_bar("[1.e|5]", "an exponent behind a point");
+	is_refused_at_bar("[1e]|", "an exponent without digits");
+	is_refused_at_bar("[1e+]|", "an exponent of a sign");
+	is_refused_at_bar("[-]|", "a number of a sign");
+	is_refused_at_bar("[+|1]", "a plus sign");
+	is_refused_at_bar("[1.-|5]", "a sign behind a point");
+	is_refused_at_bar("[1-|2]", "a sign behind a number");
+	is_refused_at_bar("[0x|10]", "a hexadecimal number");
+	is_refused_at_bar("[\"a\n|b\"]", "a line end in a text");
+	is_refused_at_bar("[\"\t|\"]", "a tab in a text");
+	is_refused_at_bar("[\"\\\x01|\"]", "an escaped control character");
+	is_refused_at_bar("{\"a\x1f|\": 1}", "a control character in a name");
+	is_refused_at_bar("\f|[]", "a form feed in front");
+	is_refused_at_bar("[\v|1]", "a vertical tab");
+	is_refused_at_bar("[\xC2|\xA0]", "a space that is not ASCII");
+}
+
+/* How a text that is the beginning of a document is told from a wrong one. */
+static void
+test_cut(void)
+{
+	static const char whole[] =
+		" {\"a\": [1.5e+1, \"b\\u00e9\", {}, true], \"c\": null} ";
+	size_t end = strlen(whole) - 1;
+
+	for (size_t length = 0; length < end; length++)
+		tap_ok(spotify_json_is_cut(whole, length), "cut after %zu bytes",
+			   length);
+	tap_ok(!spotify_json_is_cut(whole, end), "an object that is whole");
+	tap_ok(!spotify_json_is_cut(whole, end + 1), "and white space behind it");
+	tap_ok(spotify_json_is_cut(NULL, 0), "NULL is cut");
+	tap_ok(spotify_json_is_cut(BYTES("\xEF\xBB\xBF[")),
+		   "so is what follows a byte order mark");
+	tap_ok(!spotify_json_is_cut(BYTES("\xEF\xBB\xBF[]")),
+		   "or it is whole there");
+	tap_ok(!spotify_json_is_cut(BYTES("1")), "a number is whole");
+	tap_ok(!spotify_json_is_cut(BYTES("<html>")), "HTML is not cut");
+	tap_ok(!spotify_json_is_cut(BYTES("[1, 2, 'a'")),
+		   "nor is what could not go on as JSON");
+	tap_ok(!spotify_json_is_cut(BYTES("{}}")), "nor is a bracket too much");
+	tap_ok(!spotify_json_is_cut(BYTES("[\0")), "nor is a NUL");
 }
 
 /* Arrays in arrays, with a number in the innermost. */
@@ -186,13 +279,62 @@ test_values(void)
 	json_object_put(root);
 }
 
+/* The number of that name, or -1. */
+static double
+read_number(const char *body, const char *name)
+{
+	SpotifyDecodeProblem problem = { "" };
+	struct json_object *root;
+	double number = -1;
+
+	if (spotify_json_parse(body, strlen(body), &root, &problem) !=
+		SPOTIFY_DECODE_OK)
+	{
+		tap_note("%s: %s", body, problem.text);
+		return -2;
+	}
+	(void) spotify_json_number(spotify_json_member(root, name), &number);
+	json_object_put(root);
+	return number;
+}
+
+/* json-c ends a name at U+0000. */
+static void
+test_names(void)
+{
+	tap_ok(read_number("{\"a\": 1, \"a\\u0000\": 2}", "a") == 1,
+		   "a name that goes on after U+0000 is another one");
+	tap_ok(read_number("{\"a\\u0000b\" : 2, \"a\": 1}", "a") == 1,
+		   "whichever comes first");
+	tap_ok(read_number("{\"a\\u0000\": 2, \"\\u0000a\": 3}", "a") == -1,
+		   "and alone it is missing");
+	tap_ok(read_number("{\"x\": {\"a\\u0000\": {\"a\\u0000\": []}}, \"a\": 1}",
+					   "a") == 1,
+		   "also where it is nested");
+	tap_ok(read_number("{\"\\u0061\": 1}", "a") == 1,
+		   "a name may have other escapes");
+	tap_ok(read_number("{\"x\": \"a\\u0000\", \"a\": 1}", "a") == 1,
+		   "U+0000 in a value is no concern of names");
+	is_refused(BYTES("{\"a\\u0000\": 1, \"b\" 2}"),
+			   "not JSON: unexpected character at byte 20",
+			   "a missing colon behind such a name");
+	is_refused(BYTES("{\"a\\u0000\": 1"), "not JSON: the body ends too early",
+			   "an object that is cut behind such a name");
+	is_refused(BYTES("{} {\"a\\u0000\": 1}"),
+			   "not JSON: unexpected character at byte 4",
+			   "a second document with such a name");
+}
+
 int
 main(void)
 {
 	test_accepted();
 	test_empty();
 	test_refused();
+	test_lenient();
+	test_cut();
 	test_depth();
 	test_values();
+	test_names();
 	return tap_done();
 }

@@ -1,0 +1,169 @@
+/*
+ * json_tokens.c
+ *		The tokens of a JSON text, strictly by RFC 8259.
+ *
+ * Plain C.
+ */
+#include "spotify/json_tokens.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+/* What is left to read of a text that need not end in a NUL. */
+typedef struct Cursor
+{
+	const char *text;
+	size_t length;
+	size_t position;
+} Cursor;
+
+static bool
+is_at_end(const Cursor *cursor)
+{
+	return cursor->position == cursor->length;
+}
+
+/* The next byte; 0, which no token has, at the end. */
+static char
+peek(const Cursor *cursor)
+{
+	return is_at_end(cursor) ? '\0' : cursor->text[cursor->position];
+}
+
+/* Passes over a byte if it is one of these. */
+static bool
+take_one_of(Cursor *cursor, const char *wanted)
+{
+	char c = peek(cursor);
+
+	if (c == '\0' || strchr(wanted, c) == NULL)
+		return false;
+	cursor->position++;
+	return true;
+}
+
+/* What it means that a token does not go on as it has to. */
+static SpotifyJsonTokenType
+broken(const Cursor *cursor)
+{
+	return is_at_end(cursor) ? SPOTIFY_JSON_CUT : SPOTIFY_JSON_WRONG;
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* Passes over digits; false if there are none. */
+static bool
+take_digits(Cursor *cursor)
+{
+	size_t start = cursor->position;
+
+	while (is_digit(peek(cursor)))
+		cursor->position++;
+	return cursor->position > start;
+}
+
+/* What follows a number, true, false or null must not look like a part of it. */
+static SpotifyJsonTokenType
+end_word(const Cursor *cursor)
+{
+	char c = peek(cursor);
+
+	if (is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		c == '.' || c == '+' || c == '-')
+		return SPOTIFY_JSON_WRONG;
+	return SPOTIFY_JSON_WORD;
+}
+
+static SpotifyJsonTokenType
+take_number(Cursor *cursor)
+{
+	(void) take_one_of(cursor, "-");
+	if (!take_one_of(cursor, "0") && !take_digits(cursor))
+		return broken(cursor);
+	if (take_one_of(cursor, ".") && !take_digits(cursor))
+		return broken(cursor);
+	if (take_one_of(cursor, "eE"))
+	{
+		(void) take_one_of(cursor, "+-");
+		if (!take_digits(cursor))
+			return broken(cursor);
+	}
+	return end_word(cursor);
+}
+
+static SpotifyJsonTokenType
+take_literal(Cursor *cursor, const char *literal)
+{
+	for (; *literal != '\0'; literal++, cursor->position++)
+	{
+		if (peek(cursor) != *literal)
+			return broken(cursor);
+	}
+	return end_word(cursor);
+}
+
+static SpotifyJsonTokenType
+take_string(Cursor *cursor)
+{
+	bool is_escaped = false;
+
+	for (cursor->position++; !is_at_end(cursor); cursor->position++)
+	{
+		unsigned char c = (unsigned char) cursor->text[cursor->position];
+
+		if (c < ' ')
+			return SPOTIFY_JSON_WRONG;
+		if (is_escaped)
+			is_escaped = false;
+		else if (c == '\\')
+			is_escaped = true;
+		else if (c == '"')
+		{
+			cursor->position++;
+			return SPOTIFY_JSON_STRING;
+		}
+	}
+	return SPOTIFY_JSON_CUT;
+}
+
+static SpotifyJsonTokenType
+take_token(Cursor *cursor)
+{
+	if (is_at_end(cursor))
+		return SPOTIFY_JSON_END;
+	if (take_one_of(cursor, "{}[],:"))
+		return SPOTIFY_JSON_MARK;
+	switch (peek(cursor))
+	{
+		case '"':
+			return take_string(cursor);
+		case 't':
+			return take_literal(cursor, "true");
+		case 'f':
+			return take_literal(cursor, "false");
+		case 'n':
+			return take_literal(cursor, "null");
+		default:
+			if (peek(cursor) != '-' && !is_digit(peek(cursor)))
+				return SPOTIFY_JSON_WRONG;
+			return take_number(cursor);
+	}
+}
+
+SpotifyJsonToken
+spotify_json_token_read(const char *text, size_t length, size_t position)
+{
+	Cursor cursor = { text, length, position };
+	SpotifyJsonToken token;
+
+	while (take_one_of(&cursor, " \t\n\r"))
+		;
+	token.start = cursor.position;
+	token.type = take_token(&cursor);
+	token.end = cursor.position;
+	return token;
+}

@@ -1,0 +1,34 @@
+/*
+ * json_tokens.h
+ *		The tokens of a JSON text, strictly by RFC 8259.
+ *
+ * Plain C.  How tokens make up a document is not looked at; json-c does that.
+ */
+#ifndef SPOTIFY_JSON_TOKENS_H
+#define SPOTIFY_JSON_TOKENS_H
+
+#include <stddef.h>
+
+typedef enum SpotifyJsonTokenType
+{
+	SPOTIFY_JSON_MARK,	 /* one of { } [ ] , : */
+	SPOTIFY_JSON_STRING, /* whose escapes are not looked at */
+	SPOTIFY_JSON_WORD,	 /* a number, true, false or null */
+	SPOTIFY_JSON_END,	 /* no token follows */
+	SPOTIFY_JSON_CUT,	 /* the text ends within the token */
+	SPOTIFY_JSON_WRONG	 /* the byte at end can be in no token here */
+} SpotifyJsonTokenType;
+
+/* A token, and where it begins and ends in the text. */
+typedef struct SpotifyJsonToken
+{
+	SpotifyJsonTokenType type;
+	size_t start;
+	size_t end;
+} SpotifyJsonToken;
+
+/* Reads the token that is found from a position on, past white space. */
+extern SpotifyJsonToken spotify_json_token_read(const char *text, size_t length,
+												size_t position);
+
+#endif /* SPOTIFY_JSON_TOKENS_H */

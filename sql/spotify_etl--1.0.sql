@@ -883,14 +883,57 @@ COMMENT ON PROCEDURE spotify_sync_all() IS
 /* Privileges: an administrator grants what a role needs              */
 /* ------------------------------------------------------------------ */
 
-REVOKE EXECUTE ON FUNCTION spotify_set_account(text, text, text, text, text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION spotify_authorize_url(text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION spotify_authorize(text, text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION spotify_forget_account(text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION spotify_refresh_token(text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION spotify_sync_liked(text, boolean, boolean) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION spotify_sync_recently_played(text, interval) FROM PUBLIC;
-REVOKE EXECUTE ON PROCEDURE spotify_sync_all() FROM PUBLIC;
+-- Nobody but the owner has any on the secrets and the functions: neither
+-- PUBLIC, nor those to whom ALTER DEFAULT PRIVILEGES grants what is new.  The
+-- tables of spotify follow these defaults.
+DO $$
+DECLARE
+    privilege record;
+BEGIN
+    FOR privilege IN
+        SELECT DISTINCT object.kind,
+               object.name,
+               CASE granted.grantee
+                   WHEN 0 THEN 'PUBLIC'
+                   ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(granted.grantee))
+               END AS grantee
+          FROM (SELECT 'SCHEMA' AS kind,
+                       'spotify_private' AS name,
+                       schema.nspowner AS owner,
+                       schema.nspacl AS acl
+                  FROM pg_catalog.pg_namespace AS schema
+                 WHERE schema.nspname = 'spotify_private'
+                UNION ALL
+                SELECT 'TABLE',
+                       class.oid::regclass::text,
+                       class.relowner,
+                       class.relacl
+                  FROM pg_catalog.pg_class AS class
+                 WHERE class.relnamespace = 'spotify_private'::regnamespace
+                   AND class.relkind = 'r'
+                UNION ALL
+                SELECT 'ROUTINE',
+                       function.oid::regprocedure::text,
+                       function.proowner,
+                       COALESCE(function.proacl,
+                                pg_catalog.acldefault('f', function.proowner))
+                  FROM pg_catalog.pg_proc AS function
+                       JOIN pg_catalog.pg_depend AS member
+                       ON member.objid = function.oid
+                       JOIN pg_catalog.pg_extension AS extension
+                       ON extension.oid = member.refobjid
+                 WHERE member.classid = 'pg_catalog.pg_proc'::regclass
+                   AND member.refclassid = 'pg_catalog.pg_extension'::regclass
+                   AND member.deptype = 'e'
+                   AND extension.extname = 'spotify_etl') AS object,
+               pg_catalog.aclexplode(object.acl) AS granted
+         WHERE granted.grantee <> object.owner
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON %s %s FROM %s', privilege.kind,
+                                  privilege.name, privilege.grantee);
+    END LOOP;
+END
+$$;
 
 /* ------------------------------------------------------------------ */
 /* Dumps hold all data, and no secret                                 */

@@ -33,6 +33,7 @@ PLAIN_OBJS = \
 	src/spotify/timestamp.o \
 	src/sync/delta_plan.o \
 	src/sync/list_ranks.o \
+	src/sync/play_matching.o \
 	src/sync/plays_plan.o \
 	src/sync/saved_plan.o \
 	src/sync/scan.o

@@ -120,7 +120,7 @@ CREATE TEMPORARY TABLE old_plays AS
       FROM :my_played_tracks
      WHERE played_at IS NOT NULL;
 
-CREATE TEMPORARY TABLE known_songs ON COMMIT DROP AS
+CREATE TEMPORARY TABLE known_songs AS
     SELECT DISTINCT ON (song_name, artist_name)
            track.name AS song_name,
            artist.name AS artist_name,
@@ -137,12 +137,25 @@ CREATE TEMPORARY TABLE known_songs ON COMMIT DROP AS
            ON liked.track_id = track.track_id AND liked.account = :'account'
      ORDER BY song_name, artist_name, liked.is_active DESC NULLS LAST, track.track_id;
 
+-- Spotify has told plays twice, and anew with other times: plays of one track
+-- that end less than 30 seconds apart are one.
 INSERT INTO spotify.plays (account, played_at, track_id)
-    SELECT :'account', old.played_at, known.track_id
-      FROM old_plays AS old
-           JOIN known_songs AS known USING (song_name, artist_name)
-     WHERE NOT EXISTS (SELECT FROM spotify.plays
-                        WHERE account = :'account' AND played_at = old.played_at);
+    SELECT :'account', old.played_at, old.track_id
+      FROM (SELECT played_at,
+                   track_id,
+                   lag(played_at) OVER (PARTITION BY track_id
+                                        ORDER BY played_at) AS played_before
+              FROM old_plays
+                   JOIN known_songs USING (song_name, artist_name)) AS old
+     WHERE (old.played_before IS NULL
+            OR old.played_at >= old.played_before + interval '30 seconds')
+       AND NOT EXISTS (SELECT FROM spotify.plays
+                        WHERE account = :'account' AND played_at = old.played_at)
+       AND NOT EXISTS (SELECT FROM spotify.plays AS play
+                        WHERE play.account = :'account'
+                          AND play.track_id = old.track_id
+                          AND play.played_at > old.played_at - interval '30 seconds'
+                          AND play.played_at < old.played_at + interval '30 seconds');
 
 COMMIT;
 
@@ -153,7 +166,9 @@ SELECT song_name, artist_name, count(*) AS plays_not_loaded
   FROM old_plays AS old
  WHERE NOT EXISTS (SELECT FROM spotify.plays
                     WHERE account = :'account' AND played_at = old.played_at)
+   AND NOT EXISTS (SELECT FROM known_songs
+                    WHERE song_name = old.song_name AND artist_name = old.artist_name)
  GROUP BY song_name, artist_name
  ORDER BY plays_not_loaded DESC, song_name, artist_name;
 
-DROP TABLE old_likes, old_plays;
+DROP TABLE old_likes, old_plays, known_songs;

@@ -284,7 +284,7 @@ COMMENT ON COLUMN spotify.sync_runs.bytes_received IS
     'bytes received from Spotify, as sent over the network';
 COMMENT ON COLUMN spotify.sync_runs.total IS
     'how many entries there are, as Spotify says; it does not say so of plays';
-COMMENT ON COLUMN spotify.sync_runs.fetched IS 'entries that were received';
+COMMENT ON COLUMN spotify.sync_runs.fetched IS 'entries that were received, those that are stored already included';
 COMMENT ON COLUMN spotify.sync_runs.inserted IS 'rows that are new';
 COMMENT ON COLUMN spotify.sync_runs.deactivated IS
     'rows that became inactive, because the like is gone';
@@ -451,7 +451,7 @@ CREATE INDEX plays_account_track_id_idx ON spotify.plays (account, track_id);
 COMMENT ON TABLE spotify.plays IS 'listening history: a row for each play';
 COMMENT ON COLUMN spotify.plays.account IS 'account that played the track';
 COMMENT ON COLUMN spotify.plays.played_at IS
-    'when the play ended, as Spotify says, to the millisecond';
+    'when the play ended, as Spotify said first, to the millisecond';
 COMMENT ON COLUMN spotify.plays.track_id IS 'the track';
 COMMENT ON COLUMN spotify.plays.context_type IS
     'what it was played from: album, artist, playlist, collection and others; null if unknown';
@@ -472,12 +472,12 @@ CREATE TABLE spotify.play_gaps (
 );
 
 COMMENT ON TABLE spotify.play_gaps IS
-    'spans in which plays may be missing, because Spotify keeps the last 50 only';
+    'spans in which plays may be missing, because Spotify keeps the last 50 of seven days only';
 COMMENT ON COLUMN spotify.play_gaps.account IS 'account whose plays may be missing';
 COMMENT ON COLUMN spotify.play_gaps.gap_start IS
     'newest play that was stored before';
 COMMENT ON COLUMN spotify.play_gaps.gap_end IS
-    'oldest play that Spotify still told';
+    'oldest moment that Spotify still told of: its oldest play, or seven days before the run';
 COMMENT ON COLUMN spotify.play_gaps.run_id IS 'the run that found the gap';
 
 /* ------------------------------------------------------------------ */

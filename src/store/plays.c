@@ -13,6 +13,14 @@ static const char NEWEST[] = "SELECT max(played_at)\n"
 							 "  FROM spotify.plays\n"
 							 " WHERE account = $1";
 
+static const char LOAD_NEAR[] =
+	"SELECT DISTINCT play.track_id, play.played_at\n"
+	"  FROM unnest($2, $3, $4) AS told (track_id, earliest, latest)\n"
+	"       JOIN spotify.plays AS play\n"
+	"       ON play.account = $1\n"
+	"      AND play.track_id = told.track_id\n"
+	"      AND play.played_at BETWEEN told.earliest AND told.latest";
+
 static const char WRITE[] =
 	"INSERT INTO spotify.plays\n"
 	"       (account, played_at, track_id, context_type, context_uri,\n"
@@ -30,6 +38,7 @@ static const char WRITE_GAP[] =
 	"VALUES ($1, $2, $3, $4)\n"
 	"ON CONFLICT (account, gap_start, gap_end) DO NOTHING";
 
+static const Oid NEAR_TYPES[] = { TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID };
 static const Oid PLAY_TYPES[] = { TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID };
 
 SpotifyTimestamp
@@ -43,6 +52,60 @@ spotify_plays_newest(const char *account)
 	newest = spotify_spi_timestamp(0, 1);
 	spotify_spi_finish();
 	return newest;
+}
+
+/* The time so many microseconds later. */
+static SpotifyTimestamp
+move_time(SpotifyTimestamp time, int64 distance)
+{
+	time.value += distance;
+	return time;
+}
+
+/* What LOAD_NEAR looks for: tracks, and spans of time around their plays. */
+static SpotifyColumns *
+spans_around(const SpotifyPlaysPage *page, int64 distance)
+{
+	SpotifyColumns *columns = spotify_columns_create(
+		CurrentMemoryContext, NEAR_TYPES, lengthof(NEAR_TYPES));
+
+	for (int i = 0; i < page->count; i++)
+	{
+		const SpotifyPlay *play = &page->plays[i];
+
+		if (play->track.id == NULL || !play->played_at.is_known)
+			continue;
+		spotify_columns_text(columns, play->track.id);
+		spotify_columns_timestamp(columns,
+								  move_time(play->played_at, -distance));
+		spotify_columns_timestamp(columns,
+								  move_time(play->played_at, distance));
+	}
+	return columns;
+}
+
+SpotifyStoredPlay *
+spotify_plays_load_near(const char *account, const SpotifyPlaysPage *page,
+						int64 distance, int *count)
+{
+	MemoryContext context = CurrentMemoryContext;
+	SpotifyColumns *spans = spans_around(page, distance);
+	SpotifyParameters parameters = { 0 };
+	SpotifyStoredPlay *plays;
+
+	spotify_parameter_text(&parameters, account);
+	spotify_columns_to_parameters(spans, &parameters);
+	spotify_spi_execute(LOAD_NEAR, &parameters);
+	*count = (int) SPI_processed;
+	plays = MemoryContextAllocHuge(context, (SPI_processed + 1) *
+												sizeof(SpotifyStoredPlay));
+	for (int row = 0; row < *count; row++)
+	{
+		plays[row].track_id = spotify_spi_text(row, 1, context);
+		plays[row].played_at = spotify_spi_timestamp(row, 2);
+	}
+	spotify_spi_finish();
+	return plays;
 }
 
 int

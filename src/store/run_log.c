@@ -25,7 +25,8 @@ static const char FIND_LAST[] =
 	"                 FROM spotify.quality_checks AS quality_check\n"
 	"                WHERE quality_check.run_id = run.run_id\n"
 	"                  AND quality_check.check_name = 'complete'\n"
-	"                  AND NOT quality_check.passed)\n"
+	"                  AND NOT quality_check.passed),\n"
+	"       run.finished_at\n"
 	"  FROM spotify.sync_runs AS run\n"
 	" WHERE run.account = $1\n"
 	"   AND run.collection = $2\n"
@@ -105,6 +106,7 @@ spotify_run_log_find_last(const char *account, const char *collection,
 		last->total = spotify_spi_int4(0, 2);
 		last->audit_offset = spotify_spi_int4(0, 3);
 		last->is_incomplete = spotify_spi_bool(0, 4);
+		last->finished_at = spotify_spi_timestamp(0, 5);
 	}
 	spotify_spi_finish();
 	return is_found;

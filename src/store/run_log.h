@@ -43,6 +43,7 @@ typedef struct SpotifyLastRun
 	int32 total;
 	int32 audit_offset; /* 0: none */
 	bool is_incomplete; /* what it received did not add up to the list */
+	SpotifyTimestamp finished_at;
 } SpotifyLastRun;
 
 /*

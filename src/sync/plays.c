@@ -23,6 +23,7 @@
 #include "sync/checks.h"
 #include "sync/lock.h"
 #include "sync/login.h"
+#include "sync/play_matching.h"
 #include "sync/plays.h"
 #include "sync/plays_plan.h"
 #include "sync/recorded.h"
@@ -72,15 +73,33 @@ receive_plays(PlaysSync *sync)
 	sync->page = page;
 }
 
+/* No run of this collection is partial: what did not fail has succeeded. */
+static SpotifyTimestamp
+end_of_last_run(const char *account)
+{
+	SpotifyLastRun last = { 0 };
+
+	spotify_run_log_find_last(account, SPOTIFY_PLAYS_COLLECTION, &last);
+	return last.finished_at;
+}
+
 static void
 make_plan(PlaysSync *sync)
 {
 	SpotifyRunRecord *record = &sync->run.record;
+	SpotifyPlaysAim *aim = &sync->aim;
+	TimestampTz now = GetCurrentTimestamp();
+	SpotifyStoredPlay *stored;
+	int stored_count;
 
-	sync->aim.until =
-		spotify_time_from_server(GetCurrentTimestamp() + CLOCK_TOLERANCE);
-	sync->aim.newest = spotify_plays_newest(record->account);
-	if (!spotify_plays_plan_make(&sync->plan, &sync->page, &sync->aim))
+	aim->now = spotify_time_from_server(now);
+	aim->until = spotify_time_from_server(now + CLOCK_TOLERANCE);
+	aim->newest = spotify_plays_newest(record->account);
+	aim->last_run = end_of_last_run(record->account);
+	stored = spotify_plays_load_near(record->account, &sync->page,
+									 SPOTIFY_PLAY_DRIFT, &stored_count);
+	if (!spotify_plays_plan_make(&sync->plan, &sync->page, aim, stored,
+								 stored_count))
 		spotify_report_out_of_memory();
 	record->fetched = sync->page.count;
 	record->skipped = sync->plan.skipped;
@@ -140,8 +159,8 @@ write_tracks(const SpotifyPlaysPlan *plan)
 {
 	SpotifyCatalog *catalog = spotify_catalog_create();
 
-	for (int i = 0; i < plan->count; i++)
-		spotify_catalog_add_track(catalog, &plan->plays[i]->track);
+	for (int i = 0; i < plan->told_count; i++)
+		spotify_catalog_add_track(catalog, &plan->told[i]->track);
 	spotify_lock_catalog(false);
 	spotify_catalog_write(catalog);
 }
@@ -151,6 +170,19 @@ static const char *
 time_text(SpotifyTimestamp time)
 {
 	return pstrdup(timestamptz_to_str(spotify_time_to_server(time)));
+}
+
+/* Why plays may be missing, in words. */
+static const char *
+describe_gap(const SpotifyPlaysPlan *plan)
+{
+	if (plan->is_full)
+		return psprintf(
+			"Spotify tells the last %d plays only, and all of them are newer than the newest one that was stored.",
+			SPOTIFY_PAGE_SIZE);
+	return psprintf(
+		"Spotify tells the plays of the last %d days only, and no sync has succeeded for longer.",
+		SPOTIFY_PLAYS_DAYS);
 }
 
 static void
@@ -167,9 +199,7 @@ note_gap(const PlaysSync *sync)
 		WARNING,
 		(errmsg("plays of account \"%s\" may be missing between %s and %s",
 				record->account, time_text(start), time_text(end)),
-		 errdetail(
-			 "Spotify tells the last %d plays only, and all of them are newer than the newest one that was stored.",
-			 SPOTIFY_PAGE_SIZE),
+		 errdetail("%s", describe_gap(&sync->plan)),
 		 errhint("Sync more often. The gap is kept in spotify.play_gaps.")));
 }
 
@@ -181,12 +211,11 @@ write_plays(PlaysSync *sync)
 	const SpotifyPlaysPlan *plan = &sync->plan;
 
 	spotify_run_log_number(record);
-	if (plan->count > 0)
-	{
+	if (plan->told_count > 0)
 		write_tracks(plan);
+	if (plan->count > 0)
 		record->inserted = spotify_plays_write(record->account, record->run_id,
 											   plan->plays, plan->count);
-	}
 	note_gap(sync);
 }
 

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "spotify/endpoint.h"
+#include "sync/play_matching.h"
 
-/* A play is one of a track at a time: nothing else tells it from others. */
 static bool
 is_same_play(const SpotifyPlay *one, const SpotifyPlay *other)
 {
@@ -33,27 +33,32 @@ is_same_context(const SpotifyPlay *one, const SpotifyPlay *other)
 }
 
 /*
- * Adds a play.  One that came before with the same content is no contradiction:
- * Spotify has been seen to repeat entries of lists.
+ * Whether an entry tells of the same track at the same time as an earlier one,
+ * and yet differs.  A mere repetition is no contradiction: Spotify has been
+ * seen to repeat entries of lists.
  */
-static void
-add_play(SpotifyPlaysPlan *plan, const SpotifyPlay *play)
+static bool
+is_contradicting(const SpotifyPlaysPage *page, int position)
 {
-	for (int i = 0; i < plan->count; i++)
+	const SpotifyPlay *play = &page->plays[position];
+
+	for (int i = 0; i < position; i++)
 	{
-		if (!is_same_play(plan->plays[i], play))
-			continue;
-		if (!is_same_context(plan->plays[i], play))
-			plan->contradicting++;
-		return;
+		const SpotifyPlay *earlier = &page->plays[i];
+
+		if (earlier->track.id != NULL && earlier->played_at.is_known &&
+			is_same_play(earlier, play))
+			return !is_same_context(earlier, play);
 	}
-	plan->plays[plan->count++] = play;
+	return false;
 }
 
 static void
-plan_play(SpotifyPlaysPlan *plan, const SpotifyPlay *play,
-		  const SpotifyPlaysAim *aim)
+plan_play(SpotifyPlaysPlan *plan, const SpotifyPlaysPage *page, int position,
+		  SpotifyPlayMeaning meaning, const SpotifyPlaysAim *aim)
 {
+	const SpotifyPlay *play = &page->plays[position];
+
 	if (play->track.id == NULL)
 	{
 		plan->skipped++;
@@ -68,7 +73,13 @@ plan_play(SpotifyPlaysPlan *plan, const SpotifyPlay *play,
 		return;
 	if (play->played_at.value > aim->until.value)
 		plan->in_future++;
-	add_play(plan, play);
+	if (is_contradicting(page, position))
+		plan->contradicting++;
+	if (meaning == SPOTIFY_PLAY_REPEATED)
+		return;
+	plan->told[plan->told_count++] = play;
+	if (meaning == SPOTIFY_PLAY_NEW)
+		plan->plays[plan->count++] = play;
 }
 
 /* Of all entries: one whose track is null tells how far back they reach. */
@@ -89,38 +100,99 @@ oldest_of(const SpotifyPlaysPage *page)
 }
 
 /*
- * Spotify keeps the last 50 plays.  Fewer are all that there are; so many that
- * do not reach back to what is stored may have pushed others out.
+ * The oldest moment that the list can show.  Spotify keeps the last 50 plays,
+ * and since May 2026 none that is older than seven days; but what it shows, it
+ * can show.
+ */
+static SpotifyTimestamp
+find_oldest_shown(const SpotifyPlaysPage *page, bool is_full,
+				  const SpotifyPlaysAim *aim)
+{
+	SpotifyTimestamp oldest = oldest_of(page);
+	SpotifyTimestamp limit = aim->now;
+
+	limit.value -= SPOTIFY_PLAYS_DAYS * INT64_C(86400) * 1000000;
+	if (is_full || (oldest.is_known && oldest.value < limit.value))
+		return oldest;
+	return limit;
+}
+
+/* Whether the last run is so long ago that plays since can be forgotten. */
+static bool
+is_last_run_too_old(const SpotifyPlaysAim *aim)
+{
+	return !aim->last_run.is_known ||
+		   aim->now.value - aim->last_run.value >
+			   SPOTIFY_PLAYS_DAYS * INT64_C(86400) * 1000000;
+}
+
+static bool
+tells_stored(const SpotifyPlaysPage *page, const SpotifyPlayMeaning *meanings)
+{
+	for (int i = 0; i < page->count; i++)
+	{
+		if (meanings[i] == SPOTIFY_PLAY_STORED)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A list that does not reach back to what is stored may have lost plays before
+ * its oldest one: when it is full, or when more time has passed than it covers.
  * https://github.com/pixelg/replay-crate/issues/50
  */
 static SpotifyTimestamp
-find_gap_end(const SpotifyPlaysPage *page, SpotifyTimestamp newest)
+find_gap_end(const SpotifyPlaysPage *page, const SpotifyPlayMeaning *meanings,
+			 bool is_full, const SpotifyPlaysAim *aim)
 {
-	SpotifyTimestamp oldest = oldest_of(page);
+	SpotifyTimestamp end = find_oldest_shown(page, is_full, aim);
 
-	if (page->count < SPOTIFY_PAGE_SIZE || !newest.is_known ||
-		!oldest.is_known || oldest.value <= newest.value)
-		oldest.is_known = false;
-	return oldest;
+	if (!(is_full || is_last_run_too_old(aim)) || !aim->newest.is_known ||
+		!end.is_known || end.value <= aim->newest.value ||
+		tells_stored(page, meanings))
+		end.is_known = false;
+	return end;
+}
+
+static bool
+make_plan(SpotifyPlaysPlan *plan, const SpotifyPlaysPage *page,
+		  const SpotifyPlaysAim *aim, const SpotifyStoredPlay *stored,
+		  int stored_count, SpotifyPlayMeaning *meanings)
+{
+	size_t size = ((size_t) page->count + 1) * sizeof(SpotifyPlay *);
+
+	plan->told = malloc(size);
+	plan->plays = malloc(size);
+	if (plan->told == NULL || plan->plays == NULL || meanings == NULL ||
+		!spotify_plays_match(page, stored, stored_count, meanings))
+		return false;
+	for (int i = 0; i < page->count; i++)
+		plan_play(plan, page, i, meanings[i], aim);
+	plan->is_full = page->count >= SPOTIFY_PAGE_SIZE;
+	plan->gap_end = find_gap_end(page, meanings, plan->is_full, aim);
+	return true;
 }
 
 bool
 spotify_plays_plan_make(SpotifyPlaysPlan *plan, const SpotifyPlaysPage *page,
-						const SpotifyPlaysAim *aim)
+						const SpotifyPlaysAim *aim,
+						const SpotifyStoredPlay *stored, int stored_count)
 {
+	SpotifyPlayMeaning *meanings =
+		calloc((size_t) page->count + 1, sizeof(SpotifyPlayMeaning));
+	bool is_made;
+
 	memset(plan, 0, sizeof(*plan));
-	plan->plays = calloc((size_t) page->count + 1, sizeof(SpotifyPlay *));
-	if (plan->plays == NULL)
-		return false;
-	for (int i = 0; i < page->count; i++)
-		plan_play(plan, &page->plays[i], aim);
-	plan->gap_end = find_gap_end(page, aim->newest);
-	return true;
+	is_made = make_plan(plan, page, aim, stored, stored_count, meanings);
+	free(meanings);
+	return is_made;
 }
 
 void
 spotify_plays_plan_release(SpotifyPlaysPlan *plan)
 {
+	free(plan->told);
 	free(plan->plays);
 	memset(plan, 0, sizeof(*plan));
 }

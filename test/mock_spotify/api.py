@@ -246,25 +246,30 @@ def recently_played(call):
     if after is not None and before is not None:
         raise Refusal(400, "after and before cannot be used together")
     plays = [
-        play
-        for play in call.user.plays.window()
-        if (after is None or play.played_at > after)
-        and (before is None or play.played_at < before)
+        (time, play)
+        for time, play in call.user.plays.window(oldest_told(call.world))
+        if (after is None or time > after) and (before is None or time < before)
     ][:limit]
     page = plays_page(call, plays, limit)
     return json_answer(200, page, [PRIVATE], call.world.config["pretty"])
+
+
+def oldest_told(world):
+    """Return the time, in milliseconds, before which no play is told; None: none."""
+    days = world.config["plays_days"]
+    return None if days is None else (world.clock.now() - days * 86400) * 1000
 
 
 def plays_page(call, plays, limit):
     base = call.request.base + "/v1/me/player/recently-played?"
     following = cursors = None
     if plays:
-        newest, oldest = str(plays[0].played_at), str(plays[-1].played_at)
+        newest, oldest = str(plays[0][0]), str(plays[-1][0])
         cursors = {"after": newest, "before": oldest}
         # Spotify names a next page even where there is none.
         following = base + urlencode({"before": oldest, "limit": limit})
     return {
-        "items": [play_object(call.world, play) for play in plays],
+        "items": [play_object(call.world, time, play) for time, play in plays],
         "next": following,
         "cursors": cursors,
         "limit": limit,
@@ -272,7 +277,7 @@ def plays_page(call, plays, limit):
     }
 
 
-def play_object(world, play):
+def play_object(world, time, play):
     track = play.track
     if isinstance(track, int):
         legacy = world.config["legacy_fields"]
@@ -281,7 +286,7 @@ def play_object(world, play):
         )
     return {
         "track": track,
-        "played_at": format_milliseconds(play.played_at),
+        "played_at": format_milliseconds(time),
         "context": play.context,
     }
 

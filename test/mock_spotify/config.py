@@ -19,6 +19,7 @@ SWITCHES = {
     "contains_status": (None, (int, type(None))),
     "quota": (None, (int, type(None))),
     "quota_retry_after": (49861, NUMBER),
+    "plays_days": (7, (int, float, type(None))),
     "login_as": ("mock-user", (str,)),
     "auto_approve": (False, BOOLEAN),
     "legacy_fields": (False, BOOLEAN),

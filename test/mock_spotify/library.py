@@ -173,11 +173,22 @@ def _key_of(identity):
 
 
 class Play(NamedTuple):
-    """One play. Played_at is in milliseconds; track is a number or any JSON value."""
+    """One play. Track is a number or any JSON value; times are in milliseconds.
+
+    It is told by its time and the shift, and once more with each of the echoes,
+    which count from there.
+    """
 
     played_at: int
     track: Any
     context: Any
+    shift: int = 0
+    echoes: tuple = ()
+
+    def tellings(self):
+        """Return the times with which it is told."""
+        told = self.played_at + self.shift
+        return [told] + [told + echo for echo in self.echoes]
 
     def summary(self):
         """Return the play as a test compares it."""
@@ -201,10 +212,13 @@ class Plays:
         self._next_track += count
         return list(range(first, first + count))
 
-    def add(self, track, played_at=None, context=None):
-        """Add a play; without a time it ends its own length after the newest one."""
+    def add(self, track, played_at=None, context=None, *, first):
+        """Add a play; without a time it ends its own length after the newest one.
+
+        First is the time, in milliseconds, that the first play has then.
+        """
         if played_at is None:
-            played_at = DEFAULT_START * 1000
+            played_at = first
             if self._plays:
                 known = isinstance(track, int)
                 length = catalogue.duration_ms_of(track) if known else 60_000
@@ -216,9 +230,30 @@ class Plays:
     def clear(self):
         self._plays.clear()
 
-    def window(self):
-        """Return the plays that Spotify still knows."""
-        return self._plays[:PLAY_WINDOW]
+    def retell(self, shift_of):
+        """Tell the plays with other times; shift_of takes a position, 0 the newest."""
+        self._plays = [
+            play._replace(shift=shift_of(position))
+            for position, play in enumerate(self._plays)
+        ]
+
+    def echo(self, position, milliseconds):
+        """Tell a play once more, so much later or earlier."""
+        if not 0 <= position < len(self._plays):
+            raise ListError("no such position: %d" % position)
+        play = self._plays[position]
+        self._plays[position] = play._replace(echoes=play.echoes + (milliseconds,))
+
+    def window(self, since=None):
+        """Return what is told, newest first: time and play.
+
+        Since is in milliseconds; None: however old.
+        """
+        told = [(time, play) for play in self._plays for time in play.tellings()]
+        told.sort(key=lambda telling: -telling[0])
+        if since is not None:
+            told = [telling for telling in told if telling[0] >= since]
+        return told[:PLAY_WINDOW]
 
     def summary(self):
         """Return all plays, also those that Spotify has forgotten."""

@@ -26,6 +26,9 @@ ODD_KINDS = {
     "episode": lambda added_at: {"added_at": added_at, "track": catalogue.episode()},
 }
 
+# In seconds: the first play without a time is so old.
+FIRST_PLAY_AGE = 3600
+
 CONTEXT_KINDS = ("album", "artist", "playlist")
 
 
@@ -144,6 +147,7 @@ def play(
 ):
     """Add plays: of a track by index or id, of any JSON, or of the next track."""
     plays = world.user(user).plays
+    first = round((world.clock.now() - FIRST_PLAY_AGE) * 1000)
     milliseconds = None if played_at is None else round(parse_utc(played_at) * 1000)
     if track is MISSING:
         track = catalogue.track_number(id) if id is not None else index
@@ -151,7 +155,7 @@ def play(
     else:
         tracks = [track] * count
     for each in tracks:
-        plays.add(each, milliseconds, context_of(context, each))
+        plays.add(each, milliseconds, context_of(context, each), first=first)
 
 
 def context_of(context, track):
@@ -164,6 +168,34 @@ def context_of(context, track):
     whole = links(context, object_id("album", number))
     del whole["id"]
     return whole
+
+
+def retell_plays(
+    world, *, milliseconds=None, least=None, most=None, seed=0, user=None
+):
+    """Tell the plays with other times than before: later by so many milliseconds.
+
+    That is a number for all, or a list for the newest ones, or a random one from
+    least to most for each. Without arguments they are told as at first.
+    """
+    generator = random.Random(seed)
+
+    def shift_of(position):
+        if isinstance(milliseconds, list):
+            return milliseconds[position] if position < len(milliseconds) else 0
+        if milliseconds is not None:
+            return milliseconds
+        return 0 if least is None else generator.randint(least, most)
+
+    if (least is None) != (most is None):
+        raise ValueError("least and most belong together")
+    world.user(user).plays.retell(shift_of)
+
+
+def echo_plays(world, *, positions, milliseconds, user=None):
+    """Tell plays twice, the second time so many milliseconds later."""
+    for position in positions:
+        world.user(user).plays.echo(position, milliseconds)
 
 
 def clear_plays(world, *, user=None):
@@ -285,6 +317,8 @@ OPERATIONS = {
     "total": set_total,
     "rename": rename,
     "play": play,
+    "retell": retell_plays,
+    "echo": echo_plays,
     "clear_plays": clear_plays,
     "clock": set_clock,
     "config": set_switches,

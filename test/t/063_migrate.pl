@@ -86,10 +86,12 @@ my $likes = join ', ', (map { like_row($_, 1) } @songs[ 1, 3 .. 49 ]),
 my $unknown = { name => 'Unknown', artists => [ { name => 'Nobody' } ] };
 my $plays = join ', ',
   play_row($stays, '2021-06-01T10:00:00.123Z'),
+  play_row($stays, '2021-06-01T10:00:03.324Z'),
   play_row($stays, '2021-06-02T10:00:00.123Z'),
   play_row($new, '2021-06-03T10:00:00Z'),
   play_row($by_known, '2021-06-03T11:00:00Z'),
   play_row($stays, '2026-01-01T10:00:00.500Z'),
+  play_row($stays, '2026-01-02T09:59:58.200Z'),
   play_row($unknown, '2021-06-04T10:00:00Z'),
   play_row($unknown, '2021-06-05T10:00:00Z');
 $node->safe_psql('postgres', <<~SQL);
@@ -108,8 +110,10 @@ $node->safe_psql('postgres', <<~SQL);
 	INSERT INTO typed.plays VALUES $plays;
 	SQL
 
-# What happened at Spotify since the pipeline ran last.  One of the plays is
-# told by both.
+# What happened at Spotify since the pipeline ran last.  Two of the plays are
+# told by both, one of them with another time; and one was told twice to the
+# pipeline.
+$mock->post('config', { plays_days => undef });
 $mock->post('unlike', { ids => [ $gone->{id} ] });
 $mock->post('play', { id => $stays->{id}, played_at => $_ })
   for '2026-01-01T10:00:00.500Z', '2026-01-02T10:00:00Z';

@@ -12,6 +12,9 @@
 /* What Spotify keeps. */
 #define WINDOW 50
 
+#define SECOND INT64_C(1000000)
+#define DAY	   (86400 * SECOND)
+
 static SpotifyTimestamp
 at(int64_t value)
 {
@@ -36,11 +39,13 @@ plan_of(SpotifyPlay *plays, int count, SpotifyTimestamp since,
 {
 	SpotifyPlaysPage page = { .count = count, .plays = plays };
 	SpotifyPlaysAim aim = { .since = since,
+							.now = at(1000000),
 							.until = at(1000000),
-							.newest = newest };
+							.newest = newest,
+							.last_run = at(0) };
 	SpotifyPlaysPlan plan;
 
-	if (!spotify_plays_plan_make(&plan, &page, &aim))
+	if (!spotify_plays_plan_make(&plan, &page, &aim, NULL, 0))
 		abort();
 	return plan;
 }
@@ -85,7 +90,8 @@ test_repeats(void)
 	SpotifyPlaysPlan plan;
 
 	plan = plan_of(plays, 5, unknown, unknown);
-	tap_is_int(plan.count, 3, "what repeats a play exactly is stored once");
+	tap_is_int(plan.count, 2, "what repeats a play is stored once");
+	tap_ok(plan.plays[1] == &plays[3], "the oldest of them");
 	tap_is_int(plan.contradicting, 0, "and contradicts nothing");
 	spotify_plays_plan_release(&plan);
 
@@ -93,7 +99,7 @@ test_repeats(void)
 	plays[2].context.uri = "spotify:album:x";
 	plays[5].context = plays[2].context;
 	plan = plan_of(plays, 7, unknown, unknown);
-	tap_is_int(plan.count, 3, "one with another context is not a new play");
+	tap_is_int(plan.count, 2, "one with another context is not a new play");
 	tap_is_int(plan.contradicting, 1, "but contradicts");
 	spotify_plays_plan_release(&plan);
 
@@ -122,6 +128,32 @@ test_period(void)
 	spotify_plays_plan_release(&plan);
 }
 
+/* Plays of before the period are not stored, but are known to be told. */
+static void
+test_period_and_stored(void)
+{
+	SpotifyPlay plays[] = { play_of("z", at(400 * SECOND)),
+							play_of("a", at(200 * SECOND)),
+							play_of("a", at(100 * SECOND)),
+							play_of("b", at(100 * SECOND)),
+							play_of("z", at(1 * SECOND)) };
+	SpotifyStoredPlay stored[] = { { "a", at(110 * SECOND) },
+								   { "z", at(400 * SECOND) } };
+	SpotifyPlaysPage page = { .count = 5, .plays = plays };
+	SpotifyPlaysAim aim = { .since = at(105 * SECOND),
+							.now = at(500 * SECOND),
+							.until = at(500 * SECOND) };
+	SpotifyPlaysPlan plan;
+
+	if (!spotify_plays_plan_make(&plan, &page, &aim, stored, 2))
+		abort();
+	tap_ok(
+		plan.count == 1 && plan.plays[0] == &plays[1],
+		"a stored play that is told as before the period stands for no other");
+	tap_is_int(plan.told_count, 2, "what is told in the period: stored or new");
+	spotify_plays_plan_release(&plan);
+}
+
 /* The end of the gap that so many plays leave; the oldest is at 100. */
 static SpotifyTimestamp
 gap_of(int count, SpotifyTimestamp newest, SpotifyTimestamp since)
@@ -131,7 +163,7 @@ gap_of(int count, SpotifyTimestamp newest, SpotifyTimestamp since)
 	SpotifyTimestamp gap_end;
 
 	for (int i = 0; i < count; i++)
-		plays[i] = play_of("a", at(100 + count - 1 - i));
+		plays[i] = play_of("a", at(100 + (count - 1 - i) * SECOND));
 	plan = plan_of(plays, count, since, newest);
 	gap_end = plan.gap_end;
 	spotify_plays_plan_release(&plan);
@@ -184,6 +216,71 @@ test_gap_with_nulls(void)
 	spotify_plays_plan_release(&plan);
 }
 
+/* The gap at day 100, if the last run was so long ago. */
+static SpotifyTimestamp
+gap_after(SpotifyPlay *plays, int count, double days, SpotifyTimestamp newest)
+{
+	SpotifyTimestamp now = at(100 * DAY);
+	SpotifyPlaysPage page = { .count = count, .plays = plays };
+	SpotifyPlaysAim aim = { .now = now,
+							.until = now,
+							.newest = newest,
+							.last_run = at(now.value - days * DAY) };
+	SpotifyStoredPlay stored = { "stored", newest };
+	SpotifyPlaysPlan plan;
+	SpotifyTimestamp gap_end;
+
+	if (days < 0)
+		aim.last_run.is_known = false;
+	if (!spotify_plays_plan_make(&plan, &page, &aim, &stored, 1))
+		abort();
+	gap_end = plan.gap_end;
+	spotify_plays_plan_release(&plan);
+	return gap_end;
+}
+
+/* After a pause of more than seven days a short list shows not all. */
+static void
+test_gap_of_days(void)
+{
+	SpotifyTimestamp limit = at(93 * DAY);
+	SpotifyPlay plays[WINDOW];
+	SpotifyTimestamp gap_end;
+
+	plays[0] = play_of("a", at(99 * DAY));
+	gap_end = gap_after(plays, 1, 7.001, at(90 * DAY));
+	tap_ok(gap_end.is_known && gap_end.value == limit.value,
+		   "seven days later there is a gap, until seven days ago");
+	gap_end = gap_after(NULL, 0, 8, at(90 * DAY));
+	tap_ok(gap_end.is_known && gap_end.value == limit.value,
+		   "an empty answer leaves one too");
+	gap_end = gap_after(plays, 1, -1, at(90 * DAY));
+	tap_ok(gap_end.is_known, "as where no run is known");
+	tap_ok(!gap_after(plays, 1, 7, at(90 * DAY)).is_known,
+		   "not before seven days are over");
+	tap_ok(!gap_after(plays, 1, 8, limit).is_known,
+		   "nor if a play is known of the last seven days");
+	tap_ok(!gap_after(plays, 1, 8, unknown).is_known, "nor if none is known");
+
+	plays[0] = play_of("a", at(92 * DAY));
+	gap_end = gap_after(plays, 1, 8, at(90 * DAY));
+	tap_ok(gap_end.is_known && gap_end.value == 92 * DAY,
+		   "a list that shows an older play ends the gap there");
+	tap_ok(!gap_after(plays, 1, 8, at(92 * DAY)).is_known,
+		   "or shows that there is none");
+
+	for (int i = 0; i < WINDOW; i++)
+		plays[i] = play_of("a", at(99 * DAY - i * 60 * SECOND));
+	gap_end = gap_after(plays, WINDOW, 8, at(90 * DAY));
+	tap_ok(gap_end.is_known && gap_end.value == 99 * DAY - 49 * 60 * SECOND,
+		   "a full list ends it with its oldest play");
+	plays[WINDOW - 1].track.id = "stored";
+	gap_end = gap_after(plays, WINDOW, 8,
+						at(plays[WINDOW - 1].played_at.value - 2 * SECOND));
+	tap_ok(!gap_end.is_known,
+		   "a full list whose oldest play is stored, a bit older, has none");
+}
+
 int
 main(void)
 {
@@ -191,7 +288,9 @@ main(void)
 	test_identity();
 	test_repeats();
 	test_period();
+	test_period_and_stored();
 	test_gap();
 	test_gap_with_nulls();
+	test_gap_of_days();
 	return tap_done();
 }

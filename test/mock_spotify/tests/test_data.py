@@ -151,6 +151,15 @@ class LibraryTest(MockCase):
 
 
 class PlaysTest(MockCase):
+    def setUp(self):
+        super().setUp()
+        self.mock.post("clock", now="2026-11-01T01:00:00Z")
+
+    def told(self):
+        """Return the times in the list, and which tracks they are of."""
+        items = self.page()["items"]
+        return [(item["played_at"][11:-1], item["track"]["id"]) for item in items]
+
     def page(self, query="?limit=50"):
         return self.mock.get("/me/player/recently-played" + query).json()
 
@@ -163,12 +172,12 @@ class PlaysTest(MockCase):
         page = self.page()
         times = [item["played_at"] for item in page["items"]]
         self.assertEqual(times, sorted(times, reverse=True))
-        self.assertEqual(times[-1], "2026-11-01T00:00:00.000Z")
+        self.assertEqual(times[-1][:19], "2026-11-01T00:00:00")
         self.assertEqual(page["items"][0]["context"]["type"], "album")
         self.assertNotIn("is_playable", page["items"][0]["track"])
-        self.assertEqual(page["cursors"]["before"], "1793491200000")
+        self.assertRegex(page["cursors"]["before"], "^1793491200...$")
         self.assertIsNotNone(page["next"])
-        newer = self.page("?after=1793491200000")
+        newer = self.page("?after=" + page["cursors"]["before"])
         self.assertEqual(len(newer["items"]), 2)
         older = self.page("?before=%s" % page["cursors"]["after"])
         self.assertEqual(len(older["items"]), 2)
@@ -176,7 +185,7 @@ class PlaysTest(MockCase):
     def test_only_fifty_are_known(self):
         self.mock.post("play", count=60)
         self.assertEqual(len(self.page()["items"]), 50)
-        self.assertEqual(self.page("?before=1793491200001")["items"], [])
+        self.assertEqual(self.page("?before=1793491201000")["items"], [])
         self.assertEqual(len(self.mock.control("GET", "plays")), 60)
 
     def test_a_late_play_and_an_odd_one(self):
@@ -191,3 +200,58 @@ class PlaysTest(MockCase):
         self.assertIsNone(page["items"][1]["track"])
         self.mock.post("clear_plays")
         self.assertEqual(self.page()["items"], [])
+
+    def test_plays_told_with_other_times(self):
+        for second in (10, 20, 30):
+            self.mock.post(
+                "play", index=second, played_at="2026-11-01T00:00:%d.5Z" % second
+            )
+        first, truth = self.told(), self.mock.control("GET", "plays")
+        ids = [identity for _, identity in first]
+        self.mock.post("retell", milliseconds=[-1500, 0, 600])
+        self.assertEqual(
+            self.told(),
+            list(zip(["00:00:29.000", "00:00:20.500", "00:00:11.100"], ids)),
+        )
+        self.assertEqual(self.mock.control("GET", "plays"), truth)
+        self.mock.post("play", index=40, played_at="2026-11-01T00:00:40Z")
+        self.assertEqual(self.told()[0][0], "00:00:40.000")
+        self.mock.post("retell", milliseconds=[0, -11000])
+        self.assertEqual([self.told()[place][1] for place in (1, 2)], [ids[1], ids[0]])
+        self.mock.post("retell", least=-2700, most=-760, seed=3)
+        shifted = self.told()
+        self.mock.post("retell", least=-2700, most=-760, seed=3)
+        self.assertEqual(self.told(), shifted)
+        self.assertTrue("00:00:27.800" <= shifted[1][0] <= "00:00:29.740", shifted)
+        self.mock.post("retell")
+        self.assertEqual(self.told()[1:], first)
+        with self.assertRaises(RuntimeError):
+            self.mock.post("retell", least=1)
+
+    def test_plays_told_twice(self):
+        self.mock.post("play", index=1, played_at="2026-11-01T00:00:10Z")
+        self.mock.post("play", index=2, played_at="2026-11-01T00:00:20Z")
+        self.mock.post("echo", positions=[1], milliseconds=150)
+        self.assertEqual(
+            [time for time, _ in self.told()],
+            ["00:00:20.000", "00:00:10.150", "00:00:10.000"],
+        )
+        self.assertEqual(self.told()[1][1], self.told()[2][1])
+        self.mock.post("retell", milliseconds=-1000)
+        self.assertEqual(self.told()[1][0], "00:00:09.150")
+        self.assertEqual(len(self.mock.control("GET", "plays")), 2)
+        with self.assertRaises(RuntimeError):
+            self.mock.post("echo", positions=[2], milliseconds=1)
+
+    def test_only_seven_days_are_told(self):
+        self.mock.post("play", index=1, played_at="2026-11-01T00:00:10Z")
+        self.mock.post("play", index=2, played_at="2026-11-03T00:00:00Z")
+        self.mock.post("clock", now="2026-11-08T00:00:05Z")
+        self.assertEqual(len(self.page()["items"]), 2)
+        self.mock.post("clock", now="2026-11-08T00:00:15Z")
+        self.assertEqual(len(self.page()["items"]), 1)
+        self.mock.post("clock", now="2026-11-11T00:00:00Z")
+        self.assertEqual(self.page()["items"], [])
+        self.mock.post("config", plays_days=None)
+        self.assertEqual(len(self.page()["items"]), 2)
+        self.assertEqual(len(self.mock.control("GET", "plays")), 2)

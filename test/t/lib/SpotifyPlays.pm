@@ -15,7 +15,7 @@ use Time::HiRes ();
 use SpotifyTest;
 
 our @EXPORT = qw(
-  time_text play sync_plays sync_plays_fails true_plays stored_plays
+  time_text forget_plays play sync_plays sync_plays_fails true_plays stored_plays
   play_differences check_gaps checks_of
 );
 
@@ -28,6 +28,16 @@ sub time_text
 	my $milliseconds = int($seconds * 1000 + 0.5);
 	return strftime('%Y-%m-%dT%H:%M:%S', gmtime(int($milliseconds / 1000)))
 	  . sprintf('.%03dZ', $milliseconds % 1000);
+}
+
+# No plays, neither at Spotify nor in the tables, nor likes.
+sub forget_plays
+{
+	my ($node, $mock) = @_;
+	start_over($node, $mock, size => 0);
+	$mock->post('clear_plays');
+	$node->safe_psql('postgres', 'TRUNCATE spotify.play_gaps');
+	return;
 }
 
 # Plays a track at a point in time; options are arguments of the mock's

@@ -273,7 +273,7 @@ COMMENT ON COLUMN spotify.sync_runs.collection IS
 COMMENT ON COLUMN spotify.sync_runs.mode IS
     'full: the whole list was read; delta: only what shows the changes';
 COMMENT ON COLUMN spotify.sync_runs.status IS
-    'succeeded; partial: additions were kept, but nothing was believed to be removed; or failed: see error_code';
+    'succeeded; partial: what was received is stored, but not everything that is missing was proven to be gone; or failed: see error_code';
 COMMENT ON COLUMN spotify.sync_runs.started_at IS 'when the run began';
 COMMENT ON COLUMN spotify.sync_runs.finished_at IS 'when the run ended';
 COMMENT ON COLUMN spotify.sync_runs.requests IS

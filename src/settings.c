@@ -103,7 +103,6 @@ spotify_settings_set_default_patience(void)
 	set_number("spotify_etl.max_retry_wait", MAX_RETRY_WAIT_MS);
 }
 
-/* clang-format off: one argument a line reads best */
 void
 spotify_settings_define(void)
 {
@@ -189,4 +188,3 @@ spotify_settings_define(void)
 	EmitWarningsOnPlaceholders("spotify_etl");
 #endif
 }
-/* clang-format on */

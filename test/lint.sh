@@ -107,6 +107,12 @@ formatted() {
     clang-format --dry-run -Werror src/*.[ch] src/*/*.[ch] test/unit/*.[ch] test/fuzz/*.c
 }
 
+# clang-format 14 reads only a bare "clang-format off", and formats on else.
+unread_switches() {
+    grep -rnE 'clang-format (on|off):' src test/unit test/fuzz
+    return 0
+}
+
 cppcheck_plain() {
     # shellcheck disable=SC2046
     cppcheck --quiet --enable=warning,portability --inline-suppr --error-exitcode=1 \
@@ -158,6 +164,7 @@ if clang-format --version 2>/dev/null | grep -q 'version 14\.'; then
 else
     skip 'C code is formatted' 'clang-format 14 is not installed'
 fi
+check 'switches for clang-format stand alone' unread_switches
 check 'cppcheck finds nothing in plain C' cppcheck_plain
 check 'shellcheck finds nothing' shell_scripts
 check 'each expected answer has a test' orphaned_answers

@@ -14,6 +14,7 @@
 #include "spotify/fields.h"
 #include "spotify/json.h"
 #include "spotify/refusal.h"
+#include "spotify/timestamp.h"
 
 /* What each page of a list says, whichever collection it is of. */
 typedef struct Envelope
@@ -30,9 +31,22 @@ static const SpotifyFieldRule envelope_rules[] = {
 	{ .name = NULL },
 };
 
+/*
+ * SpotifyTimestamp: of whole seconds, which is all that Spotify tells.  An
+ * answer that told a fraction must not make a song look liked anew.
+ */
+static bool
+read_added_at(struct json_object *value, SpotifyArena *arena, void *member)
+{
+	SpotifyTimestamp *added_at = member;
+	bool is_read = spotify_field_timestamp(value, arena, added_at);
+
+	*added_at = spotify_timestamp_cut_to_second(*added_at);
+	return is_read;
+}
+
 static const SpotifyFieldRule saved_track_rules[] = {
-	{ "added_at", spotify_field_timestamp,
-	  offsetof(SpotifySavedEntry, added_at) },
+	{ "added_at", read_added_at, offsetof(SpotifySavedEntry, added_at) },
 	{ "track", spotify_decode_track, offsetof(SpotifySavedEntry, track) },
 	{ .name = NULL },
 };

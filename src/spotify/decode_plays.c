@@ -29,8 +29,28 @@ read_context(struct json_object *value, SpotifyArena *arena, void *member)
 	return spotify_fields_read(context_rules, value, arena, member);
 }
 
+/* 2006-01-01, in microseconds since 1970: the year that Spotify began in. */
+#define FIRST_PLAYED_AT (INT64_C(1136073600) * 1000000)
+
+/*
+ * SpotifyTimestamp: nobody played anything on Spotify before there was one.
+ * What lies in the future is known only to whoever knows the time.
+ */
+static bool
+read_played_at(struct json_object *value, SpotifyArena *arena, void *member)
+{
+	SpotifyTimestamp *played_at = member;
+	SpotifyTimestamp told = { 0 };
+
+	if (!spotify_field_timestamp(value, arena, &told))
+		return false;
+	if (told.is_known && told.value >= FIRST_PLAYED_AT)
+		*played_at = told;
+	return true;
+}
+
 static const SpotifyFieldRule play_rules[] = {
-	{ "played_at", spotify_field_timestamp, offsetof(SpotifyPlay, played_at) },
+	{ "played_at", read_played_at, offsetof(SpotifyPlay, played_at) },
 	{ "track", spotify_decode_track, offsetof(SpotifyPlay, track) },
 	{ "context", read_context, offsetof(SpotifyPlay, context) },
 	{ .name = NULL },

@@ -9,6 +9,7 @@
 
 #include <json-c/json.h>
 #include <string.h>
+#include <strings.h>
 
 #include "spotify/json.h"
 
@@ -19,8 +20,47 @@
  */
 #define MAX_ARTISTS 1000
 
-#define TRACK_URI_PREFIX "spotify:track:"
-#define LOCAL_URI_PREFIX "spotify:local:"
+/*
+ * Numbers that mean something.  Others, of which Spotify has told some, count
+ * as left out, so that they replace no number that is known.
+ *
+ * A local file may last days, but nothing lasts a week.  Popularity is told on
+ * a scale.  Releases of thousands of tracks exist; a local file has number 0.
+ */
+#define MAX_DURATION_MS (7 * 24 * 3600 * 1000)
+#define MAX_POPULARITY	100
+#define MAX_COUNT		100000
+
+#define URI_PREFIX		 "spotify:"
+#define TRACK_URI_PREFIX URI_PREFIX "track:"
+#define LOCAL_URI_PREFIX URI_PREFIX "local:"
+
+/* SpotifyInteger: how many, or the number of one of them. */
+static bool
+read_count(struct json_object *value, SpotifyArena *arena, void *member)
+{
+	(void) arena;
+	spotify_field_integer_up_to(value, MAX_COUNT, member);
+	return true;
+}
+
+/* SpotifyInteger */
+static bool
+read_duration(struct json_object *value, SpotifyArena *arena, void *member)
+{
+	(void) arena;
+	spotify_field_integer_up_to(value, MAX_DURATION_MS, member);
+	return true;
+}
+
+/* SpotifyInteger */
+static bool
+read_popularity(struct json_object *value, SpotifyArena *arena, void *member)
+{
+	(void) arena;
+	spotify_field_integer_up_to(value, MAX_POPULARITY, member);
+	return true;
+}
 
 static const SpotifyFieldRule artist_rules[] = {
 	{ "id", spotify_field_id, offsetof(SpotifyArtist, id) },
@@ -57,19 +97,50 @@ read_artists(struct json_object *value, SpotifyArena *arena, void *member)
 	return true;
 }
 
+typedef struct Image
+{
+	const char *url;
+	SpotifyInteger width;
+} Image;
+
 static const SpotifyFieldRule image_rules[] = {
-	{ "url", spotify_field_text, 0 },
+	{ "url", spotify_field_text, offsetof(Image, url) },
+	{ "width", read_count, offsetof(Image, width) },
 	{ .name = NULL },
 };
 
-/* const char *: the URL. */
+/* An unknown width counts as none at all. */
 static bool
-read_first_image(struct json_object *value, SpotifyArena *arena, void *member)
+is_wider(const Image *image, const Image *other)
 {
-	if (!json_object_is_type(value, json_type_array))
-		return true;
-	return spotify_fields_read(image_rules, json_object_array_get_idx(value, 0),
-							   arena, member);
+	return image->width.is_known &&
+		   (!other->width.is_known || image->width.value > other->width.value);
+}
+
+/* const char *: the URL.  Of images as wide the first one counts. */
+static bool
+read_widest_image(struct json_object *value, SpotifyArena *arena, void *member)
+{
+	const char **url = member;
+	Image widest = { 0 };
+	size_t count = 0;
+
+	if (json_object_is_type(value, json_type_array))
+		count = json_object_array_length(value);
+	for (size_t i = 0; i < count; i++)
+	{
+		Image image = { 0 };
+
+		if (!spotify_fields_read(image_rules,
+								 json_object_array_get_idx(value, i), arena,
+								 &image))
+			return false;
+		if (image.url != NULL && image.url[0] != '\0' &&
+			(widest.url == NULL || is_wider(&image, &widest)))
+			widest = image;
+	}
+	*url = widest.url;
+	return true;
 }
 
 static const SpotifyFieldRule album_rules[] = {
@@ -80,9 +151,8 @@ static const SpotifyFieldRule album_rules[] = {
 	  offsetof(SpotifyAlbum, release_date) },
 	{ "release_date_precision", spotify_field_text,
 	  offsetof(SpotifyAlbum, release_date_precision) },
-	{ "total_tracks", spotify_field_integer,
-	  offsetof(SpotifyAlbum, total_tracks) },
-	{ "images", read_first_image, offsetof(SpotifyAlbum, image_url) },
+	{ "total_tracks", read_count, offsetof(SpotifyAlbum, total_tracks) },
+	{ "images", read_widest_image, offsetof(SpotifyAlbum, image_url) },
 	{ "artists", read_artists, offsetof(SpotifyAlbum, artists) },
 	{ .name = NULL },
 };
@@ -110,15 +180,12 @@ static const SpotifyFieldRule track_rules[] = {
 	{ "name", spotify_field_text, offsetof(SpotifyTrack, name) },
 	{ "album", read_album, offsetof(SpotifyTrack, album) },
 	{ "artists", read_artists, offsetof(SpotifyTrack, artists) },
-	{ "duration_ms", spotify_field_integer,
-	  offsetof(SpotifyTrack, duration_ms) },
+	{ "duration_ms", read_duration, offsetof(SpotifyTrack, duration_ms) },
 	{ "explicit", spotify_field_boolean, offsetof(SpotifyTrack, is_explicit) },
-	{ "disc_number", spotify_field_integer,
-	  offsetof(SpotifyTrack, disc_number) },
-	{ "track_number", spotify_field_integer,
-	  offsetof(SpotifyTrack, track_number) },
+	{ "disc_number", read_count, offsetof(SpotifyTrack, disc_number) },
+	{ "track_number", read_count, offsetof(SpotifyTrack, track_number) },
 	{ "external_ids", read_isrc, offsetof(SpotifyTrack, isrc) },
-	{ "popularity", spotify_field_integer, offsetof(SpotifyTrack, popularity) },
+	{ "popularity", read_popularity, offsetof(SpotifyTrack, popularity) },
 	{ "is_local", spotify_field_boolean, offsetof(SpotifyTrack, is_local) },
 	{ "uri", spotify_field_text, offsetof(SpotifyTrack, uri) },
 	{ .name = NULL },
@@ -204,16 +271,32 @@ complete_uri(SpotifyTrack *track, SpotifyArena *arena)
 	return true;
 }
 
-/* Tells whether the value says itself that it is an episode or the like. */
+/* The member of that name if it is a text, else NULL. */
+static const char *
+text_member(struct json_object *object, const char *name)
+{
+	struct json_object *value = spotify_json_member(object, name);
+
+	if (!json_object_is_type(value, json_type_string))
+		return NULL;
+	return json_object_get_string(value);
+}
+
+/*
+ * Tells whether the value says that it is an episode or the like: by its type,
+ * or, if that is no text, by its URI.
+ */
 static bool
 is_of_other_type(struct json_object *value)
 {
-	struct json_object *type = spotify_json_member(value, "type");
+	const char *type = text_member(value, "type");
+	const char *uri = text_member(value, "uri");
 
-	if (type == NULL)
-		return false;
-	return !json_object_is_type(type, json_type_string) ||
-		   strcmp(json_object_get_string(type), "track") != 0;
+	if (type != NULL)
+		return strcasecmp(type, "track") != 0;
+	return starts_with(uri, URI_PREFIX) &&
+		   !starts_with(uri, TRACK_URI_PREFIX) &&
+		   !starts_with(uri, LOCAL_URI_PREFIX);
 }
 
 bool

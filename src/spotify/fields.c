@@ -82,6 +82,17 @@ spotify_field_integer(struct json_object *value, SpotifyArena *arena,
 	return true;
 }
 
+void
+spotify_field_integer_up_to(struct json_object *value, int32_t maximum,
+							SpotifyInteger *integer)
+{
+	SpotifyInteger read = { 0 };
+
+	(void) spotify_field_integer(value, NULL, &read);
+	if (read.is_known && read.value >= 0 && read.value <= maximum)
+		*integer = read;
+}
+
 bool
 spotify_field_boolean(struct json_object *value, SpotifyArena *arena,
 					  void *member)

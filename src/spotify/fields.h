@@ -12,8 +12,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "spotify/arena.h"
+#include "spotify/model.h"
 
 struct json_object;
 
@@ -48,6 +50,14 @@ extern SpotifyFieldReader spotify_field_id;
 
 /* SpotifyInteger: a number that is whole and has 32 bits. */
 extern SpotifyFieldReader spotify_field_integer;
+
+/*
+ * The same for a reader of its own, whose numbers mean something from 0 to a
+ * maximum only.  Any other leaves the member as it is.
+ */
+extern void spotify_field_integer_up_to(struct json_object *value,
+										int32_t maximum,
+										SpotifyInteger *integer);
 
 /* SpotifyBoolean */
 extern SpotifyFieldReader spotify_field_boolean;

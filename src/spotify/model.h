@@ -78,7 +78,7 @@ typedef struct SpotifyAlbum
 	const char *release_date; /* YYYY, YYYY-MM or YYYY-MM-DD */
 	const char *release_date_precision;
 	SpotifyInteger total_tracks;
-	const char *image_url; /* of the first image, which is the widest */
+	const char *image_url; /* of the widest image */
 	SpotifyArtistList artists;
 } SpotifyAlbum;
 

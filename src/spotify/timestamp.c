@@ -161,3 +161,13 @@ spotify_timestamp_parse(const char *text, size_t length)
 	timestamp.value = (seconds - ahead) * MICROSECONDS + microseconds;
 	return timestamp;
 }
+
+SpotifyTimestamp
+spotify_timestamp_cut_to_second(SpotifyTimestamp timestamp)
+{
+	int64_t fraction = timestamp.value % MICROSECONDS;
+
+	/* Before 1970 the remainder is negative. */
+	timestamp.value -= fraction < 0 ? fraction + MICROSECONDS : fraction;
+	return timestamp;
+}

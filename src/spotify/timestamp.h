@@ -20,4 +20,8 @@
 extern SpotifyTimestamp spotify_timestamp_parse(const char *text,
 												size_t length);
 
+/* The beginning of the second that a point in time is in. */
+extern SpotifyTimestamp
+spotify_timestamp_cut_to_second(SpotifyTimestamp timestamp);
+
 #endif /* SPOTIFY_TIMESTAMP_H */

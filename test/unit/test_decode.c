@@ -200,6 +200,45 @@ test_envelope(void)
 	page_is_refused("{\"items\": [], \"total\": true}", wrong, no_total);
 }
 
+/* The added_at that is read of the text; -1 if it is unknown. */
+static int64_t
+read_added_at(const char *text)
+{
+	SpotifySavedPage page;
+	SpotifyDecodeProblem problem;
+	char body[200];
+	int64_t value = -1;
+
+	snprintf(body, sizeof(body),
+			 "{\"total\": 1, \"items\": [{\"added_at\": \"%s\"}]}", text);
+	if (spotify_decode_saved_tracks(body, strlen(body), &page, &problem) !=
+		SPOTIFY_DECODE_OK)
+	{
+		tap_ok(false, "%s: %s", body, problem.text);
+		return value;
+	}
+	if (page.entries[0].added_at.is_known)
+		value = page.entries[0].added_at.value;
+	spotify_saved_page_release(&page);
+	return value;
+}
+
+static void
+test_added_at(void)
+{
+	const int64_t second = INT64_C(1788113051) * MICROSECONDS;
+
+	tap_is_int(read_added_at("2026-08-30T18:04:11Z"), second,
+			   "added_at of a second");
+	tap_is_int(read_added_at("2026-08-30T18:04:11.000001Z"), second,
+			   "added_at a little later");
+	tap_is_int(read_added_at("2026-08-30T18:04:11.999Z"), second,
+			   "added_at at its end");
+	tap_is_int(read_added_at("1969-12-31T23:59:58.5Z"), -2 * MICROSECONDS,
+			   "added_at before 1970");
+	tap_is_int(read_added_at("soon"), -1, "added_at that is none");
+}
+
 /* The offset that is read of a page that says so; -1 if it is unknown. */
 static int32_t
 read_offset(const char *offset)
@@ -374,6 +413,7 @@ main(int argc, char **argv)
 	test_numbers_as_floats();
 	test_past_end();
 	test_envelope();
+	test_added_at();
 	test_offset();
 	test_many_entries();
 	test_cut("saved_tracks_odd_entries.json");

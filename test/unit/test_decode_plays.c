@@ -4,6 +4,7 @@
  */
 #include "spotify/decode.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,6 +118,35 @@ test_empty(void)
 	spotify_plays_page_release(&page);
 }
 
+/* Whether a play at a time that is written so has a time. */
+static bool
+is_dated(const char *text)
+{
+	SpotifyPlaysPage page;
+	SpotifyDecodeProblem problem;
+	char body[200];
+	bool is_known;
+
+	snprintf(body, sizeof(body), "{\"items\": [{\"played_at\": \"%s\"}]}",
+			 text);
+	if (!tap_is_int(spotify_decode_plays(body, strlen(body), &page, &problem),
+					SPOTIFY_DECODE_OK, "%s is accepted", body))
+		return false;
+	is_known = page.plays[0].played_at.is_known;
+	spotify_plays_page_release(&page);
+	return is_known;
+}
+
+static void
+test_before_spotify(void)
+{
+	tap_ok(!is_dated("1891-05-01T00:00:00Z"), "a play of 1891 has no time");
+	tap_ok(!is_dated("1970-01-01T00:00:00Z"), "nor has one of 1970");
+	tap_ok(!is_dated("2005-12-31T23:59:59.999999Z"), "nor one of 2005");
+	tap_ok(is_dated("2006-01-01T00:00:00Z"), "one of 2006 has");
+	tap_ok(is_dated("9999-12-31T23:59:59Z"), "the future is not judged here");
+}
+
 static SpotifyDecodeResult
 read_body(const char *body, size_t length, SpotifyDecodeProblem *problem)
 {
@@ -189,6 +219,7 @@ main(int argc, char **argv)
 	test_page();
 	test_odd_entries();
 	test_empty();
+	test_before_spotify();
 	test_refused();
 	test_cut("recently_played.json");
 	test_cut("recently_played_odd_entries.json");

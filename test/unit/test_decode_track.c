@@ -64,6 +64,15 @@ test_identity(void)
 				"type track");
 	identity_is("{\"id\": \"A\", \"type\": null}", "A", "spotify:track:A",
 				"type null");
+	identity_is("{\"id\": \"A\", \"type\": \"Track\"}", "A", "spotify:track:A",
+				"a type in other letters");
+	identity_is("{\"id\": \"A\", \"type\": 1}", "A", "spotify:track:A",
+				"a type that is a number");
+	identity_is("{\"id\": \"A\", \"type\": [\"episode\"]}", "A",
+				"spotify:track:A", "a type that is an array");
+	identity_is("{\"id\": \"A\", \"type\": \"track\","
+				" \"uri\": \"spotify:episode:A\"}",
+				"A", "spotify:episode:A", "a type that the URI contradicts");
 }
 
 static void
@@ -79,10 +88,14 @@ test_no_identity(void)
 				"the URI of something else");
 	identity_is("{\"id\": \"A\", \"type\": \"episode\"}", NULL, NULL,
 				"an episode");
-	identity_is("{\"id\": \"A\", \"type\": \"Track\"}", NULL, NULL,
-				"a type in other letters");
-	identity_is("{\"id\": \"A\", \"type\": 1}", NULL, NULL,
-				"a type that is no text");
+	identity_is("{\"id\": \"A\", \"type\": \"Episode\"}", NULL, NULL,
+				"an episode in other letters");
+	identity_is("{\"id\": \"A\", \"type\": \"tracks\"}", NULL, NULL,
+				"a longer type");
+	identity_is("{\"id\": \"A\", \"uri\": \"spotify:episode:A\"}", NULL, NULL,
+				"a missing type, and the URI of an episode");
+	identity_is("{\"id\": \"A\", \"type\": 1, \"uri\": \"spotify:episode:A\"}",
+				NULL, NULL, "a type that is a number, and that URI");
 }
 
 static void
@@ -210,6 +223,64 @@ test_odd_track(void)
 	spotify_arena_release(&arena);
 }
 
+/* The number of a field that has this text; -1 if it is unknown. */
+static int32_t
+read_number(const char *field, const char *text)
+{
+	SpotifyArena arena = { 0 };
+	char body[200];
+	SpotifyTrack track;
+	int32_t value = -1;
+
+	snprintf(body, sizeof(body),
+			 "{\"id\": \"A\", \"%s\": %s, \"album\": {\"%s\": %s}}", field,
+			 text, field, text);
+	track = read_track(body, &arena);
+	if (track.duration_ms.is_known)
+		value = track.duration_ms.value;
+	if (track.disc_number.is_known)
+		value = track.disc_number.value;
+	if (track.track_number.is_known)
+		value = track.track_number.value;
+	if (track.popularity.is_known)
+		value = track.popularity.value;
+	if (track.album.total_tracks.is_known)
+		value = track.album.total_tracks.value;
+	spotify_arena_release(&arena);
+	return value;
+}
+
+static void
+test_ranges(void)
+{
+	static const struct
+	{
+		const char *field;
+		int32_t maximum;
+	} ranges[] = {
+		{ "duration_ms", 604800000 }, { "popularity", 100 },
+		{ "disc_number", 100000 },	  { "track_number", 100000 },
+		{ "total_tracks", 100000 },
+	};
+
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
+	{
+		const char *field = ranges[i].field;
+		int32_t maximum = ranges[i].maximum;
+		char text[20];
+
+		tap_is_int(read_number(field, "0"), 0, "%s 0", field);
+		snprintf(text, sizeof(text), "%d", maximum);
+		tap_is_int(read_number(field, text), maximum, "%s %d", field, maximum);
+		snprintf(text, sizeof(text), "%d", maximum + 1);
+		tap_is_int(read_number(field, text), -1, "%s %s is unknown", field,
+				   text);
+		tap_is_int(read_number(field, "-1"), -1, "%s -1 is unknown", field);
+		tap_is_int(read_number(field, "-98115887"), -1,
+				   "%s -98115887 is unknown", field);
+	}
+}
+
 static void
 test_album(void)
 {
@@ -230,7 +301,7 @@ test_album(void)
 	tap_is_str(track.album.release_date_precision, "month",
 			   "release_date_precision");
 	tap_is_int(track.album.total_tracks.value, 2, "total_tracks");
-	tap_is_str(track.album.image_url, "https://i/640", "the first image");
+	tap_is_str(track.album.image_url, "https://i/640", "the widest image");
 	tap_is_int(track.album.artists.count, 1, "artists of the album");
 	tap_is_str(track.album.artists.artists[0].id, "M", "id of the artist");
 	tap_ok(!track.artists.is_known,
@@ -257,11 +328,25 @@ test_images(void)
 	image_is("[]", NULL);
 	image_is("null", NULL);
 	image_is("{}", NULL);
-	image_is("[null, {\"url\": \"second\"}]", NULL);
+	image_is("[null, {}, 5, {\"url\": \"\"}, {\"url\": \"fifth\"}]", "fifth");
 	image_is("[{}]", NULL);
 	image_is("[{\"url\": null}]", NULL);
 	image_is("[{\"url\": 1}]", NULL);
 	image_is("[{\"url\": \"first\", \"height\": null}]", "first");
+	image_is("[{\"url\": \"first\"}, {\"url\": \"second\"}]", "first");
+	image_is("[{\"url\": \"64\", \"width\": 64}, {\"url\": \"640\", \"width\": "
+			 "640}, {\"url\": \"300\", \"width\": 300}]",
+			 "640");
+	image_is("[{\"url\": \"a\", \"width\": 640}, {\"url\": \"b\", \"width\": "
+			 "640}]",
+			 "a");
+	image_is("[{\"url\": \"a\", \"width\": null}, {\"url\": \"b\", \"width\": "
+			 "1}]",
+			 "b");
+	image_is("[{\"width\": 640}, {\"url\": \"b\", \"width\": 64}]", "b");
+	image_is("[{\"url\": \"a\", \"width\": 64}, {\"url\": \"b\", \"width\": "
+			 "2000000000}, {\"url\": \"c\", \"width\": \"640\"}]",
+			 "a");
 }
 
 static void
@@ -344,6 +429,7 @@ main(void)
 	test_relinking();
 	test_track();
 	test_odd_track();
+	test_ranges();
 	test_album();
 	test_images();
 	test_artists();

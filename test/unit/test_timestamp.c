@@ -130,6 +130,30 @@ test_length(void)
 		   "a NUL at the end makes it unknown");
 }
 
+static void
+cut_is(int64_t value, int64_t expected)
+{
+	SpotifyTimestamp timestamp = { true, value };
+	SpotifyTimestamp cut = spotify_timestamp_cut_to_second(timestamp);
+
+	tap_ok(cut.is_known, "%lld, cut, is known", (long long) value);
+	tap_is_int(cut.value, expected, "%lld, cut", (long long) value);
+}
+
+static void
+test_cut(void)
+{
+	SpotifyTimestamp unknown = { 0 };
+
+	cut_is(0, 0);
+	cut_is(MICROSECONDS - 1, 0);
+	cut_is(MICROSECONDS, MICROSECONDS);
+	cut_is(-1, -MICROSECONDS);
+	cut_is(-MICROSECONDS, -MICROSECONDS);
+	tap_ok(!spotify_timestamp_cut_to_second(unknown).is_known,
+		   "what is unknown stays so");
+}
+
 int
 main(void)
 {
@@ -140,5 +164,6 @@ main(void)
 	test_clock();
 	test_shape();
 	test_length();
+	test_cut();
 	return tap_done();
 }

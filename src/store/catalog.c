@@ -197,15 +197,16 @@ struct SpotifyCatalog
 
 /*
  * Ids vary in length, so the key of the tables is a pointer to one.  Some
- * mentions of an artist or an album say less than others.  A statement takes
- * each row once, so what is not known whole waits until the batch is written.
+ * mentions say less than others.  A statement takes each row once, so what is
+ * not known whole waits until the batch is written.
  */
 typedef struct Seen
 {
 	const char *id;
-	SpotifyAlbum *partial; /* what several mentions told of an album */
-	bool is_added;		   /* to the columns */
-	bool has_credits;	   /* its artists were told */
+	SpotifyAlbum *album; /* what several mentions told of an album */
+	SpotifyTrack *track; /* or of a track */
+	bool is_added;		 /* to the columns */
+	bool has_credits;	 /* its artists were told */
 } Seen;
 
 static uint32
@@ -303,14 +304,18 @@ add_artist(SpotifyCatalog *catalog, const SpotifyArtist *artist)
 		add_artist_row(catalog, seen, artist->name);
 }
 
-/* Artists without identity are left out, but keep their position. */
+/*
+ * The first mention that tells the artists of an album or a track counts.
+ * Artists without identity are left out, but keep their position.
+ */
 static void
-add_credits(SpotifyCatalog *catalog, Credits *credits, const char *owner_id,
+add_credits(SpotifyCatalog *catalog, Credits *credits, Seen *owner,
 			const SpotifyArtistList *artists)
 {
-	if (!artists->is_known)
+	if (owner->has_credits || !artists->is_known)
 		return;
-	spotify_columns_text(credits->owners, owner_id);
+	owner->has_credits = true;
+	spotify_columns_text(credits->owners, owner->id);
 	for (int i = 0; i < artists->count; i++)
 	{
 		SpotifyInteger position = { true, i + 1 };
@@ -318,14 +323,14 @@ add_credits(SpotifyCatalog *catalog, Credits *credits, const char *owner_id,
 		if (artists->artists[i].id == NULL)
 			continue;
 		add_artist(catalog, &artists->artists[i]);
-		spotify_columns_text(credits->credits, owner_id);
+		spotify_columns_text(credits->credits, owner->id);
 		spotify_columns_integer(credits->credits, position);
 		spotify_columns_text(credits->credits, artists->artists[i].id);
 	}
 }
 
 static bool
-is_whole(const SpotifyAlbum *album)
+is_whole_album(const SpotifyAlbum *album)
 {
 	return album->name != NULL && album->album_type != NULL &&
 		   album->release_date != NULL &&
@@ -353,22 +358,35 @@ complete_text(SpotifyCatalog *catalog, const char **known, const char *told)
 		*known = MemoryContextStrdup(catalog->context, told);
 }
 
+static void
+complete_integer(SpotifyInteger *known, SpotifyInteger told)
+{
+	if (!known->is_known)
+		*known = told;
+}
+
+static void
+complete_boolean(SpotifyBoolean *known, SpotifyBoolean told)
+{
+	if (!known->is_known)
+		*known = told;
+}
+
 /* Of two mentions that differ the first one counts. */
 static void
 complete_album(SpotifyCatalog *catalog, Seen *seen, const SpotifyAlbum *album)
 {
-	SpotifyAlbum *known = seen->partial;
+	SpotifyAlbum *known = seen->album;
 
 	if (known == NULL)
-		known = seen->partial =
+		known = seen->album =
 			MemoryContextAllocZero(catalog->context, sizeof(SpotifyAlbum));
 	complete_text(catalog, &known->name, album->name);
 	complete_text(catalog, &known->album_type, album->album_type);
 	complete_text(catalog, &known->release_date, album->release_date);
 	complete_text(catalog, &known->release_date_precision,
 				  album->release_date_precision);
-	if (!known->total_tracks.is_known)
-		known->total_tracks = album->total_tracks;
+	complete_integer(&known->total_tracks, album->total_tracks);
 	complete_text(catalog, &known->image_url, album->image_url);
 }
 
@@ -377,28 +395,27 @@ add_album(SpotifyCatalog *catalog, const SpotifyAlbum *album)
 {
 	Seen *seen = look_up(catalog, catalog->seen_albums, album->id);
 
-	if (!seen->is_added && seen->partial == NULL && is_whole(album))
+	if (!seen->is_added && seen->album == NULL && is_whole_album(album))
 		add_album_row(catalog, seen, album);
 	else if (!seen->is_added)
 		complete_album(catalog, seen, album);
-	if (!seen->has_credits)
-		add_credits(catalog, &catalog->album_credits, album->id,
-					&album->artists);
-	seen->has_credits |= album->artists.is_known;
+	add_credits(catalog, &catalog->album_credits, seen, &album->artists);
 }
 
-/* A track is mentioned as often as it is listed: the first one counts. */
-void
-spotify_catalog_add_track(SpotifyCatalog *catalog, const SpotifyTrack *track)
+static bool
+is_whole_track(const SpotifyTrack *track)
 {
-	Seen *seen = look_up(catalog, catalog->seen_tracks, track->id);
+	return track->name != NULL && track->album.id != NULL &&
+		   track->duration_ms.is_known && track->is_explicit.is_known &&
+		   track->disc_number.is_known && track->track_number.is_known &&
+		   track->isrc != NULL && track->popularity.is_known &&
+		   track->is_local.is_known && track->uri != NULL;
+}
 
-	if (seen->is_added)
-		return;
-	seen->is_added = true;
-	if (track->album.id != NULL)
-		add_album(catalog, &track->album);
-	spotify_columns_text(catalog->tracks, track->id);
+static void
+add_track_row(SpotifyCatalog *catalog, Seen *seen, const SpotifyTrack *track)
+{
+	spotify_columns_text(catalog->tracks, seen->id);
 	spotify_columns_text(catalog->tracks, track->name);
 	spotify_columns_text(catalog->tracks, track->album.id);
 	spotify_columns_integer(catalog->tracks, track->duration_ms);
@@ -409,7 +426,41 @@ spotify_catalog_add_track(SpotifyCatalog *catalog, const SpotifyTrack *track)
 	spotify_columns_integer(catalog->tracks, track->popularity);
 	spotify_columns_boolean(catalog->tracks, track->is_local);
 	spotify_columns_text(catalog->tracks, track->uri);
-	add_credits(catalog, &catalog->track_credits, track->id, &track->artists);
+	seen->is_added = true;
+}
+
+static void
+complete_track(SpotifyCatalog *catalog, Seen *seen, const SpotifyTrack *track)
+{
+	SpotifyTrack *known = seen->track;
+
+	if (known == NULL)
+		known = seen->track =
+			MemoryContextAllocZero(catalog->context, sizeof(SpotifyTrack));
+	complete_text(catalog, &known->name, track->name);
+	complete_text(catalog, &known->album.id, track->album.id);
+	complete_integer(&known->duration_ms, track->duration_ms);
+	complete_boolean(&known->is_explicit, track->is_explicit);
+	complete_integer(&known->disc_number, track->disc_number);
+	complete_integer(&known->track_number, track->track_number);
+	complete_text(catalog, &known->isrc, track->isrc);
+	complete_integer(&known->popularity, track->popularity);
+	complete_boolean(&known->is_local, track->is_local);
+	complete_text(catalog, &known->uri, track->uri);
+}
+
+void
+spotify_catalog_add_track(SpotifyCatalog *catalog, const SpotifyTrack *track)
+{
+	Seen *seen = look_up(catalog, catalog->seen_tracks, track->id);
+
+	if (!seen->is_added && seen->track == NULL && is_whole_track(track))
+		add_track_row(catalog, seen, track);
+	else if (!seen->is_added)
+		complete_track(catalog, seen, track);
+	if (track->album.id != NULL)
+		add_album(catalog, &track->album);
+	add_credits(catalog, &catalog->track_credits, seen, &track->artists);
 }
 
 /* Adds what no mention told more of. */
@@ -426,7 +477,11 @@ add_partial_rows(SpotifyCatalog *catalog)
 	hash_seq_init(&scan, catalog->seen_albums);
 	while ((seen = hash_seq_search(&scan)) != NULL)
 		if (!seen->is_added)
-			add_album_row(catalog, seen, seen->partial);
+			add_album_row(catalog, seen, seen->album);
+	hash_seq_init(&scan, catalog->seen_tracks);
+	while ((seen = hash_seq_search(&scan)) != NULL)
+		if (!seen->is_added)
+			add_track_row(catalog, seen, seen->track);
 }
 
 /* Runs a statement with one or two sets of columns as its parameters. */

@@ -3,7 +3,7 @@
  *		The catalogue: artists, albums, tracks and who made them.
  *
  * A batch collects what was received, each artist, album and track once, and
- * writes it by one statement for each table.  Mentions of an artist or album
+ * writes it by one statement for each table.  Mentions of the same one
  * complete one another; where they differ, the first one counts.  What is
  * stored already and did not change is not touched.  A field that Spotify left
  * out keeps its last known value: apps in development mode see fewer fields

@@ -50,6 +50,7 @@ OBJS = \
 	src/sync/checks.o \
 	src/sync/collection.o \
 	src/sync/durable.o \
+	src/sync/durable_call.o \
 	src/sync/durable_worker.o \
 	src/sync/list_reader.o \
 	src/sync/lock.o \
@@ -57,12 +58,15 @@ OBJS = \
 	src/sync/plays.o \
 	src/sync/progress.o \
 	src/sync/proof.o \
+	src/sync/record_message.o \
 	src/sync/recorded.o \
+	src/sync/recording.o \
 	src/sync/run.o \
 	src/sync/saved.o \
 	src/sync/saved_checks.o \
 	src/sync/spool.o \
 	src/sync/stored_list.o \
+	src/sync/surroundings.o \
 	src/sync/steps.o \
 	src/sync/sync_all.o \
 	src/sync/token_keeper.o \

@@ -4,6 +4,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
+#include "storage/lmgr.h"
+#include "utils/lsyscache.h"
+
 #include "store/run_log.h"
 #include "store/spi.h"
 
@@ -18,6 +22,12 @@ static const char WRITE[] =
 	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,\n"
 	"        $15, $16, $17, $18, $19, $20)\n"
 	"RETURNING run, run_id = $1 AND account = $2 AND collection = $3";
+
+/* The key that the row refers to. */
+static const char TRY_LOCK_ACCOUNT[] = "SELECT\n"
+									   "  FROM spotify.accounts\n"
+									   " WHERE account = $1\n"
+									   "   FOR KEY SHARE SKIP LOCKED";
 
 static const char FIND_LAST[] =
 	"SELECT run.status, run.total, run.audit_offset,\n"
@@ -85,6 +95,28 @@ spotify_run_log_write(SpotifyRunRecord *record)
 	spotify_spi_finish();
 	spotify_quality_checks_write(record->run_id, record->checks);
 	return row;
+}
+
+static bool
+try_lock_relation(const char *name, LOCKMODE mode)
+{
+	Oid relation = get_relname_relid(name, get_namespace_oid("spotify", true));
+
+	return OidIsValid(relation) && ConditionalLockRelationOid(relation, mode);
+}
+
+bool
+spotify_run_log_try_lock(const char *account)
+{
+	SpotifyParameters parameters = { 0 };
+
+	if (!try_lock_relation("sync_runs", RowExclusiveLock) ||
+		!try_lock_relation("sync_runs_run_id_seq", RowExclusiveLock) ||
+		!try_lock_relation("quality_checks", RowExclusiveLock) ||
+		!try_lock_relation("accounts", RowShareLock))
+		return false;
+	spotify_parameter_text(&parameters, account);
+	return spotify_spi_run(TRY_LOCK_ACCOUNT, &parameters) > 0;
 }
 
 bool

@@ -59,6 +59,13 @@ extern void spotify_run_log_number(SpotifyRunRecord *record);
  */
 extern Datum spotify_run_log_write(SpotifyRunRecord *record);
 
+/*
+ * Locks what writing a row of the account takes, until the end of the
+ * transaction, without waiting for anybody.  Returns false if somebody has
+ * locked it, or the account is gone.
+ */
+extern bool spotify_run_log_try_lock(const char *account);
+
 /* Returns false if there is none. */
 extern bool spotify_run_log_find_last(const char *account,
 									  const char *collection,

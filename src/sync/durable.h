@@ -14,7 +14,6 @@
 #include "datatype/timestamp.h"
 
 #include "spotify/exchange.h"
-#include "store/run_log.h"
 
 typedef enum SpotifyTokenNeed
 {
@@ -57,21 +56,9 @@ extern SpotifyAuthorized spotify_durable_authorize(const char *account,
 												   const char *code_verifier);
 
 /*
- * Writes the row of a run with its checks, unless the record is NULL; and that
- * no account of this one's client id may send a request before retry_after,
- * unless that is 0.  If hurried, waits for nothing longer than a tenth of a
- * second.  Raises an error if it could not be written.
+ * Stores that no account of this one's client id may send a request before
+ * retry_after.  Raises an error if it could not be written.
  */
-extern void spotify_durable_record(const char *account,
-								   const SpotifyRunRecord *record,
-								   TimestampTz retry_after, bool is_hurried);
-
-/*
- * The same for a process that is ending: begins it and does not wait.  If there
- * is no slot, nothing is written.
- */
-extern void spotify_durable_record_at_exit(const char *account,
-										   const SpotifyRunRecord *record,
-										   TimestampTz retry_after);
+extern void spotify_durable_limit(const char *account, TimestampTz retry_after);
 
 #endif /* SPOTIFY_DURABLE_H */

@@ -5,6 +5,10 @@
  * Lies in shared memory, so that it holds no pointers.  The caller fills the
  * task before it starts the worker, and reads the result when the worker has
  * ended.  A caller that is gone leaves the worker undisturbed.
+ *
+ * A session keeps the library that it has loaded, while a worker loads the one
+ * that is installed: so the two may be of different versions, with messages of
+ * different form.  The header tells, and its own form never changes.
  */
 #ifndef SPOTIFY_DURABLE_MESSAGE_H
 #define SPOTIFY_DURABLE_MESSAGE_H
@@ -14,12 +18,23 @@
 #include "store/run_log.h"
 #include "sync/durable.h"
 
+#define SPOTIFY_DURABLE_MAGIC	   0x53504f54 /* SPOT */
 #define SPOTIFY_MAX_ACCOUNT_LENGTH 200
+
+typedef struct SpotifyDurableHeader
+{
+	uint32 magic;
+	uint32 size;	  /* of the whole message */
+	char version[32]; /* of the caller's library */
+	bool is_pinned;	  /* outlives the caller: the worker gives it back */
+	bool is_begun;	  /* the worker has read the header */
+	bool is_refused;  /* and it does not understand the rest */
+} SpotifyDurableHeader;
 
 typedef enum SpotifyDurableTask
 {
 	SPOTIFY_DURABLE_TOKEN,
-	SPOTIFY_DURABLE_RECORD,
+	SPOTIFY_DURABLE_RECORD, /* a run, a rate limit or both */
 	SPOTIFY_DURABLE_AUTHORIZE
 } SpotifyDurableTask;
 
@@ -41,13 +56,14 @@ typedef struct SpotifyDurableError
 
 typedef struct SpotifyDurableMessage
 {
+	SpotifyDurableHeader header;
+
 	/* the task */
 	SpotifyDurableTask task;
 	Oid database_id;
 	Oid user_id; /* whose rights the worker takes */
 	SpotifySettingsImage settings;
 	int lock_timeout_ms; /* longest wait for a row that somebody has locked */
-	bool is_left;		 /* the caller is gone: the worker gives it back */
 	char account[SPOTIFY_MAX_ACCOUNT_LENGTH + 1];
 	SpotifyTokenNeed need;
 	TimestampTz called_at; /* before the caller queued up */
@@ -67,6 +83,7 @@ typedef struct SpotifyDurableMessage
 	/* the result */
 	bool is_done;		/* the worker came to an end by itself */
 	bool is_terminated; /* or somebody has ended it */
+	bool is_late;		/* the error is that a transaction took too long */
 	SpotifyDurableError error;
 	char token[SPOTIFY_MAX_TOKEN_LENGTH + 1];
 	TimestampTz expires_at;

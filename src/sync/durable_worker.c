@@ -22,33 +22,28 @@
 #include "store/accounts.h"
 #include "sync/authorization.h"
 #include "sync/durable_message.h"
+#include "sync/record_message.h"
+#include "sync/surroundings.h"
 #include "sync/token_keeper.h"
 #include "sync/transaction.h"
 
 extern PGDLLEXPORT void spotify_durable_worker_main(Datum handle);
 
-static void
-set_option(const char *name, const char *value)
-{
-	SetConfigOption(name, value, PGC_SUSET, PGC_S_SESSION);
-}
+/* What a transaction of a worker may take, with all that it waits for. */
+#define RECORD_LIMIT_MS (4 * 1000)
+#define TASK_LIMIT_MS	(2 * 60 * 1000)
 
 /*
- * What a role or the database has set must not stand in the way.  A caller may
- * neither make the worker give up before Spotify's answer, which may hold the
- * only refresh token that is still good, nor have it hold up the server.
+ * A caller may neither make the worker give up before Spotify's answer, which
+ * may hold the only refresh token that is still good, nor have it hold up the
+ * server.
  */
 static void
 set_options(const SpotifyDurableMessage *message)
 {
-	set_option("search_path", "pg_catalog, pg_temp");
-	set_option("row_security", "off");
-	set_option("default_transaction_read_only", "off");
-	set_option("default_transaction_isolation", "read committed");
-	set_option("default_transaction_deferrable", "off");
-	set_option("synchronous_commit", "on");
-	set_option("lock_timeout", psprintf("%d", message->lock_timeout_ms));
-	set_option("statement_timeout", "0");
+	spotify_surroundings_make_plain();
+	SetConfigOption("lock_timeout", psprintf("%d", message->lock_timeout_ms),
+					PGC_SUSET, PGC_S_SESSION);
 	spotify_settings_restore(&message->settings);
 	spotify_settings_set_default_patience();
 }
@@ -64,32 +59,6 @@ do_token_task(SpotifyDurableMessage *message)
 	message->expires_at = token.expires_at;
 }
 
-static const char *
-text_or_null(const char *text)
-{
-	return text[0] != '\0' ? text : NULL;
-}
-
-/* The record's strings are in the message: a pointer means nothing here. */
-static void
-write_record(SpotifyDurableMessage *message)
-{
-	SpotifyRunRecord *record = &message->record;
-
-	record->account = message->account;
-	record->collection = message->collection;
-	record->mode = message->mode;
-	record->status = message->status;
-	record->error_code = text_or_null(message->error_code);
-	record->error_message = text_or_null(message->error_message);
-	for (int i = 0; i < SPOTIFY_CHECK_KINDS; i++)
-	{
-		record->checks[i].name = text_or_null(message->checks[i].name);
-		record->checks[i].detail = text_or_null(message->checks[i].detail);
-	}
-	(void) spotify_run_log_write(record);
-}
-
 static void
 do_record_task(SpotifyDurableMessage *message)
 {
@@ -100,7 +69,7 @@ do_record_task(SpotifyDurableMessage *message)
 		spotify_accounts_set_retry_after(message->account,
 										 message->retry_after);
 	if (message->has_record)
-		write_record(message);
+		spotify_record_message_write(message);
 	spotify_transaction_commit(&transaction);
 }
 
@@ -148,7 +117,10 @@ do_task(SpotifyDurableMessage *message)
 	}
 }
 
-/* Leaves the error to the caller; the log has it from there, if at all. */
+/*
+ * Leaves the error to the caller; the log has it from there, if at all.  Who
+ * waits for a record may give up, so that the log has its error in any case.
+ */
 static void
 keep_error(SpotifyDurableMessage *message, MemoryContext context)
 {
@@ -158,7 +130,13 @@ keep_error(SpotifyDurableMessage *message, MemoryContext context)
 	error = CopyErrorData();
 	FlushErrorState();
 	copy_error(&message->error, error);
+	message->is_late = spotify_transaction_was_late() &&
+					   error->sqlerrcode == ERRCODE_QUERY_CANCELED;
 	AbortCurrentTransaction();
+	if (message->task == SPOTIFY_DURABLE_RECORD)
+		ereport(LOG, (errcode(error->sqlerrcode),
+					  errmsg("could not record a run of account \"%s\": %s",
+							 message->account, error->message)));
 }
 
 /* A rate limit that the token endpoint set counts for later calls too. */
@@ -186,35 +164,75 @@ note_termination(void *arg)
 		message->is_terminated = true;
 }
 
-/* Entered by name: see start_worker in durable.c. */
+/*
+ * Attaches the message and gives back what is pinned for this worker.  Returns
+ * NULL if the caller is gone, or has loaded another library than this one: no
+ * more than the header may be read then.
+ */
+static SpotifyDurableMessage *
+attach_message(dsm_handle handle)
+{
+	dsm_segment *segment = dsm_attach(handle);
+	SpotifyDurableMessage *message;
+	SpotifyDurableHeader *header;
+
+	if (segment == NULL)
+		return NULL;
+	dsm_pin_mapping(segment);
+	message = dsm_segment_address(segment);
+	header = &message->header;
+	if (dsm_segment_map_length(segment) < sizeof(*header) ||
+		header->magic != SPOTIFY_DURABLE_MAGIC)
+		return NULL;
+	if (header->is_pinned)
+		dsm_unpin_segment(handle);
+	header->is_refused = header->size != sizeof(*message) ||
+						 strcmp(header->version, SPOTIFY_ETL_VERSION) != 0;
+	header->is_begun = true;
+	return header->is_refused ? NULL : message;
+}
+
+/*
+ * A record is written within seconds, so that the end of the server waits for
+ * it: what ends the other tasks would leave a run without a trace.
+ */
+static void
+set_signals(SpotifyDurableTask task)
+{
+	pqsignal(SIGTERM, task == SPOTIFY_DURABLE_RECORD ? SIG_IGN : die);
+	BackgroundWorkerUnblockSignals();
+}
+
+static void
+connect_database(const SpotifyDurableMessage *message)
+{
+	BackgroundWorkerInitializeConnectionByOid(message->database_id, InvalidOid,
+											  0);
+	set_options(message);
+	spotify_transaction_set_user(message->user_id);
+	spotify_transaction_set_limit(message->task == SPOTIFY_DURABLE_RECORD
+									  ? RECORD_LIMIT_MS
+									  : TASK_LIMIT_MS);
+}
+
+/* Entered by name: see describe_worker in durable_call.c. */
 void
 spotify_durable_worker_main(Datum handle)
 {
 	ResourceOwner owner;
-	dsm_segment *segment;
 	SpotifyDurableMessage *message;
 	ErrorContextCallback error_context = { .callback = note_termination };
 	MemoryContext context;
 
-	pqsignal(SIGTERM, die);
-	BackgroundWorkerUnblockSignals();
-
 	owner = ResourceOwnerCreate(NULL, "spotify_etl worker");
 	CurrentResourceOwner = owner;
-	segment = dsm_attach(DatumGetUInt32(handle));
-	if (segment == NULL)
-		proc_exit(0); /* the caller is gone; nothing was begun */
-	dsm_pin_mapping(segment);
-	message = dsm_segment_address(segment);
-	if (message->is_left)
-		dsm_unpin_segment(DatumGetUInt32(handle));
+	message = attach_message(DatumGetUInt32(handle));
+	if (message == NULL)
+		proc_exit(0); /* nothing was begun */
 	error_context.arg = message;
 	error_context_stack = &error_context;
-
-	BackgroundWorkerInitializeConnectionByOid(message->database_id, InvalidOid,
-											  0);
-	SetUserIdAndSecContext(message->user_id, 0);
-	set_options(message);
+	set_signals(message->task);
+	connect_database(message);
 
 	context = AllocSetContextCreate(TopMemoryContext, "spotify_etl worker",
 									ALLOCSET_DEFAULT_SIZES);

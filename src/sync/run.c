@@ -6,11 +6,12 @@
 
 #include "miscadmin.h"
 #include "storage/ipc.h"
+#include "storage/pmsignal.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "spotify/cleanup.h"
 #include "store/tables.h"
-#include "sync/durable.h"
 #include "sync/lock.h"
 #include "sync/run.h"
 
@@ -49,23 +50,42 @@ end_run(void *arg)
 	*link = (*link)->outer;
 }
 
+/* The row of a run that failed. */
+static void
+close_failed(SpotifyRun *run, int sqlstate, const char *message)
+{
+	close_record(run, "failed", message);
+	clear_changes(&run->record);
+	run->record.error_code = pstrdup(unpack_sql_state(sqlstate));
+	run->has_failed = true;
+}
+
 /*
  * What a process that is ending leaves of its runs: a FATAL error does not come
- * by where others are recorded.
+ * by where others are recorded.  Without a postmaster there is nobody to leave
+ * it to.
  */
 static void
 record_at_exit(int code, Datum arg)
 {
+	List *recordings = NIL;
+
+	if (innermost == NULL || !PostmasterIsAlive())
+		return;
+	MemoryContextSwitchTo(TopMemoryContext);
 	for (SpotifyRun *run = innermost; run != NULL; run = run->outer)
 	{
-		close_record(run, "failed", "the session ended before the run did");
-		clear_changes(&run->record);
-		run->record.error_code =
-			unpack_sql_state(ClientConnectionLost ? ERRCODE_CONNECTION_FAILURE
-												  : ERRCODE_ADMIN_SHUTDOWN);
-		spotify_durable_record_at_exit(run->record.account, &run->record,
-									   run->traffic.limited_until);
+		if (!run->has_failed)
+			close_failed(run,
+						 ClientConnectionLost ? ERRCODE_CONNECTION_FAILURE
+											  : ERRCODE_ADMIN_SHUTDOWN,
+						 "the session ended before the run did");
+		if (run->recording == NULL)
+			run->recording = spotify_recording_begin_at_exit(
+				&run->record, run->traffic.limited_until, run->user);
+		recordings = lappend(recordings, run->recording);
 	}
+	spotify_recordings_end(recordings);
 }
 
 /* From here on the run cannot end without a trace, but by a crash. */
@@ -133,6 +153,7 @@ spotify_run_begin(SpotifyRun *run, const char *account, const char *collection,
 	run->record.collection = collection;
 	run->record.mode = mode;
 	run->record.started_at = GetCurrentTimestamp();
+	run->user = GetUserId();
 	enter_run(run);
 }
 
@@ -154,6 +175,42 @@ warn_not_recorded(const ErrorData *failure)
 			 errdetail("It leaves no row in spotify.sync_runs.")));
 }
 
+static void
+warn_not_yet_recorded(void)
+{
+	ereport(
+		WARNING,
+		(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+		 errmsg("the failed run is not recorded yet"),
+		 errdetail(
+			 "A background worker is about to write its row in spotify.sync_runs; if it cannot, the server log tells why.")));
+}
+
+/* From the request on the recording is the run's, and no exit begins another. */
+static void
+record(SpotifyRun *run, bool is_hurried)
+{
+	run->recording = spotify_recording_begin(
+		&run->record, run->traffic.limited_until, run->user, is_hurried);
+	if (!spotify_recording_await(run->recording))
+		warn_not_yet_recorded();
+}
+
+/* Takes the error that is being caught; raises it if it is a cancel. */
+static void
+take_problem(MemoryContext context)
+{
+	ErrorData *failure;
+
+	/* Nothing was done that an abort would have to undo. */
+	MemoryContextSwitchTo(context);
+	failure = CopyErrorData();
+	if (failure->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		PG_RE_THROW();
+	FlushErrorState();
+	warn_not_recorded(failure);
+}
+
 void
 spotify_run_fail(SpotifyRun *run, const ErrorData *error)
 {
@@ -163,35 +220,25 @@ spotify_run_fail(SpotifyRun *run, const ErrorData *error)
 	bool is_hurried =
 		is_cancelled || error->sqlerrcode == ERRCODE_INSUFFICIENT_RESOURCES;
 
-	close_record(run, "failed",
+	close_failed(run, error->sqlerrcode,
 				 error->detail != NULL
 					 ? psprintf("%s: %s", error->message, error->detail)
 					 : error->message);
-	clear_changes(&run->record);
-	run->record.error_code = pstrdup(unpack_sql_state(error->sqlerrcode));
-
 	PG_TRY();
 	{
-		/* One cancel is enough: the row of what it ended is worth a moment. */
+		/*
+		 * One cancel is enough: the row of what it ended is worth a moment.  An
+		 * error ends the holding off by itself.
+		 */
 		if (is_cancelled)
 			HOLD_INTERRUPTS();
-		spotify_durable_record(run->record.account, &run->record,
-							   run->traffic.limited_until, is_hurried);
+		record(run, is_hurried);
 		if (is_cancelled)
 			RESUME_INTERRUPTS();
 	}
 	PG_CATCH();
 	{
-		ErrorData *failure;
-
-		/*
-		 * Nothing was done here that an abort would have to undo, and an error
-		 * ends the holding off of interrupts by itself.
-		 */
-		MemoryContextSwitchTo(context);
-		failure = CopyErrorData();
-		FlushErrorState();
-		warn_not_recorded(failure);
+		take_problem(context);
 	}
 	PG_END_TRY();
 }

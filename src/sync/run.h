@@ -7,12 +7,16 @@
 
 #include "spotify/exchange.h"
 #include "store/run_log.h"
+#include "sync/recording.h"
 
 typedef struct SpotifyRun
 {
 	SpotifyRunRecord record;
-	SpotifyTraffic traffic;	  /* goes to the record when the run finishes */
-	struct SpotifyRun *outer; /* within which this one was called */
+	SpotifyTraffic traffic;		 /* goes to the record when the run finishes */
+	Oid user;					 /* whose rights it has */
+	bool has_failed;			 /* the record says how */
+	SpotifyRecording *recording; /* of that; NULL: not under way */
+	struct SpotifyRun *outer;	 /* within which this one was called */
 } SpotifyRun;
 
 /*
@@ -36,9 +40,9 @@ extern Datum spotify_run_finish(SpotifyRun *run, const char *partial_because);
 
 /*
  * Writes the row of a run that failed with an error, and the end of the rate
- * limit if that was the cause, by a transaction of its own.  Never raises an
- * error; warns if it was not possible.  Must be called in a state in which SQL
- * could be run.
+ * limit if that was the cause, by a transaction of its own.  Warns if it was
+ * not possible.  Raises no error but that of a cancel, which must end the call.
+ * Must be called in a state in which SQL could be run.
  */
 extern void spotify_run_fail(SpotifyRun *run, const ErrorData *error);
 

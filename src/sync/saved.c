@@ -302,8 +302,7 @@ run_phases(void *arg, MemoryContext result_context)
 	record->mode = sync->reading->is_delta ? "delta" : "full";
 	spotify_saved_check(&sync->run, sync->reading, &sync->plan, &sync->proof);
 	if (sync->reading->is_cut || sync->proof.is_cut)
-		spotify_durable_record(record->account, NULL,
-							   sync->run.traffic.limited_until, false);
+		spotify_durable_limit(record->account, sync->run.traffic.limited_until);
 	return write_changes(sync, result_context);
 }
 

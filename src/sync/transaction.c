@@ -1,14 +1,65 @@
 /*
  * transaction.c
- *		The transactions of a background worker.
+ *		Transactions of a process that makes its own, as a background worker.
+ *
+ * A worker is connected as a superuser.  Triggers on the tables that it writes
+ * are their owner's, who need not be one: so it takes the rights of the owner
+ * in a way in which they cannot be given up for others.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 
 #include "sync/transaction.h"
+
+/* Longest wait for a standby server. */
+#define STANDBY_LIMIT_MS 5000
+
+static Oid transaction_user = InvalidOid;
+static int transaction_limit_ms = 0; /* 0: none */
+
+void
+spotify_transaction_set_user(Oid user)
+{
+	transaction_user = user;
+}
+
+void
+spotify_transaction_set_limit(int limit_ms)
+{
+	transaction_limit_ms = limit_ms;
+}
+
+/* A limit that was reached cancels as pg_cancel_backend does. */
+static void
+begin_limit(int limit_ms)
+{
+	if (limit_ms > 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, limit_ms);
+}
+
+/* Returns whether it was reached; a cancel that came too late is forgotten. */
+static bool
+end_limit(void)
+{
+	bool is_reached = get_timeout_indicator(STATEMENT_TIMEOUT, false);
+
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	if (is_reached)
+		QueryCancelPending = false;
+	return is_reached;
+}
+
+bool
+spotify_transaction_was_late(void)
+{
+	return end_limit();
+}
 
 void
 spotify_transaction_begin(SpotifyTransaction *transaction)
@@ -16,8 +67,21 @@ spotify_transaction_begin(SpotifyTransaction *transaction)
 	transaction->context = CurrentMemoryContext;
 	transaction->owner = CurrentResourceOwner;
 	StartTransactionCommand();
+	GetUserIdAndSecContext(&transaction->user, &transaction->user_context);
+	SetUserIdAndSecContext(transaction_user, transaction->user_context |
+												 SECURITY_LOCAL_USERID_CHANGE |
+												 SECURITY_RESTRICTED_OPERATION);
+	begin_limit(transaction_limit_ms);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(transaction->context);
+}
+
+static void
+leave(const SpotifyTransaction *transaction)
+{
+	SetUserIdAndSecContext(transaction->user, transaction->user_context);
+	MemoryContextSwitchTo(transaction->context);
+	CurrentResourceOwner = transaction->owner;
 }
 
 void
@@ -25,6 +89,20 @@ spotify_transaction_commit(const SpotifyTransaction *transaction)
 {
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	MemoryContextSwitchTo(transaction->context);
-	CurrentResourceOwner = transaction->owner;
+	(void) end_limit();
+	leave(transaction);
+}
+
+/*
+ * A cancel does not undo a commit that waits for a standby: it ends the wait,
+ * and the server logs that.
+ */
+void
+spotify_transaction_commit_replicated(const SpotifyTransaction *transaction)
+{
+	(void) end_limit();
+	SetConfigOption("synchronous_commit", "on", PGC_USERSET, PGC_S_SESSION);
+	begin_limit(STANDBY_LIMIT_MS);
+	spotify_transaction_commit(transaction);
+	SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION);
 }

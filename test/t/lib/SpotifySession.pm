@@ -8,10 +8,11 @@ use warnings;
 
 use Exporter 'import';
 use Test::More;
+use Time::HiRes qw(sleep time);
 
 use SpotifyTest;
 
-our @EXPORT = qw(value refused syncs function_calls);
+our @EXPORT = qw(value refused syncs function_calls pid_of begin answer_of becomes_true);
 
 # Runs SQL that must work in a session; returns what it gives.
 sub value
@@ -40,6 +41,42 @@ sub syncs
 	my $answer = ask($session, $sql // 'SELECT status FROM public.spotify_sync_liked()');
 	is($answer->{output}, 'succeeded', $name) or diag($answer->{text});
 	return;
+}
+
+# The server process of a session.
+sub pid_of { return value($_[0], 'SELECT pg_backend_pid()'); }
+
+# Starts SQL in a session without waiting for its end.
+sub begin
+{
+	my ($session, $sql) = @_;
+	$session->{stderr} = '';
+	$session->query_until(qr/begun\n/, "\\echo begun\n$sql;\n");
+	return;
+}
+
+# What became of it, as ask returns it: also of a session that was terminated.
+sub answer_of
+{
+	my ($session) = @_;
+	my $output = eval { $session->query('') };
+	my %answer = (output => $output, text => $session->{stderr});
+	($answer{code}, $answer{message}) = ($1, $2) if $answer{text} =~ /(?:ERROR|FATAL):\s+(\w{5}): (.*)/;
+	$answer{hint} = $1 if $answer{text} =~ /HINT:\s+(.*)/;
+	return \%answer;
+}
+
+# Whether SQL gives "t" in a session, now or before the seconds are over.
+sub becomes_true
+{
+	my ($session, $sql, $seconds) = @_;
+	my $end = time + ($seconds // 20);
+	until (value($session, $sql) eq 't')
+	{
+		return 0 if time > $end;
+		sleep 0.01;
+	}
+	return 1;
 }
 
 # A call of each function of the extension, by its name.  All arguments are

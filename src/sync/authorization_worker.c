@@ -195,7 +195,7 @@ store(Authorization *authorization)
 	if (authorization->traffic->limited_until != 0)
 		spotify_accounts_set_retry_after(name,
 										 authorization->traffic->limited_until);
-	spotify_transaction_commit(&transaction);
+	spotify_transaction_commit_replicated(&transaction);
 }
 
 void

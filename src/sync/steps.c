@@ -9,10 +9,12 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_proc.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "replication/syncrep.h"
 #include "utils/guc.h"
 #include "utils/syscache.h"
 
@@ -64,11 +66,30 @@ give_rights_back(SpotifySteps *steps)
 	SetUserIdAndSecContext(steps->caller, steps->caller_context);
 }
 
+/*
+ * While a commit waits for a standby server, a cancel ends the wait and is
+ * forgotten: the next step would begin all the same.  So no step waits there,
+ * and the end waits for all of them.
+ */
 static void
 commit(void)
 {
+	if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
+		(void) set_config_option("synchronous_commit", "local", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0,
+								 false);
 	SPI_commit();
 	SPI_start_transaction();
+}
+
+/* As the commit of a transaction does, if the server is configured so. */
+static void
+wait_for_standby(void)
+{
+	HOLD_INTERRUPTS();
+	if (synchronous_commit > SYNCHRONOUS_COMMIT_LOCAL_FLUSH)
+		SyncRepWaitForLSN(XactLastCommitEnd, true);
+	RESUME_INTERRUPTS();
 }
 
 /* Any other level would keep the first snapshot until the commit. */
@@ -108,6 +129,9 @@ spotify_steps_end(SpotifySteps *steps)
 {
 	give_rights_back(steps);
 	if (!steps->is_atomic)
+	{
 		commit();
+		wait_for_standby();
+	}
 	SPI_finish();
 }

@@ -5,9 +5,9 @@
  * The order of things, so that no refresh token is ever lost:
  *
  *	1. Take the account's token lock: one refresh at a time.
- *	2. Bring in what an earlier worker left in the spool when it was stopped.
- *	3. Read the tokens and lock their rows for a moment, which shows that they
- *	   can be written.  If a token is there that will do, this is the end.
+ *	2. Read the tokens.  If one is there that will do, this is the end.
+ *	3. Lock their rows for a moment, which shows that they can be written, and
+ *	   bring in what an earlier worker left in the spool when it was stopped.
  *	4. Send the refresh token and spool the answer, with the signals held off
  *	   that would end the process; then store it, commit, and empty the spool.
  *
@@ -124,35 +124,61 @@ bring_in(TokenKeeper *keeper, const SpotifySpooledGrant *spooled)
 	}
 }
 
-/*
- * Reads what is stored, with locks on the rows that will be written: a short
- * lock_timeout makes somebody else's lock an error here, where it is harmless.
- */
+/* Loads what is stored, in the transaction that is under way. */
 static void
-read_account(TokenKeeper *keeper)
+load_account(TokenKeeper *keeper)
 {
-	SpotifySpooledGrant *spooled;
-	SpotifyTransaction transaction;
-
-	spotify_transaction_begin(&transaction);
-	spotify_accounts_lock(keeper->name);
 	keeper->account = spotify_accounts_find(keeper->name);
 	if (keeper->account == NULL)
 		spotify_token_keeper_report_not_visible(keeper->name);
 	load_credentials(keeper);
-	spooled = spotify_spool_read(keeper->name);
-	if (spooled != NULL)
-		bring_in(keeper, spooled);
-	spotify_transaction_commit(&transaction);
-	if (spooled != NULL)
-		spotify_spool_remove(keeper->name);
+}
 
+/* Reports what makes asking Spotify for a token futile. */
+static void
+check_account(const TokenKeeper *keeper)
+{
 	spotify_login_check_limit(keeper->account);
 	if (keeper->credentials->refresh_token == NULL)
 		report_not_authorized(keeper->name);
 	if (keeper->account->needs_authorization &&
 		keeper->need != SPOTIFY_TOKEN_NEW)
 		report_needs_authorization(keeper->name, NULL);
+}
+
+/*
+ * Reads what is stored and writes nothing, not even a lock: so it waits for no
+ * standby server, and leaves no transaction to be replicated.
+ */
+static void
+look_at_account(TokenKeeper *keeper)
+{
+	SpotifyTransaction transaction;
+
+	spotify_transaction_begin(&transaction);
+	load_account(keeper);
+	spotify_transaction_commit(&transaction);
+}
+
+/*
+ * Reads what is stored, with locks on the rows that will be written: a short
+ * lock_timeout makes somebody else's lock an error here, where it is harmless.
+ */
+static void
+lock_account(TokenKeeper *keeper)
+{
+	SpotifySpooledGrant *spooled;
+	SpotifyTransaction transaction;
+
+	spotify_transaction_begin(&transaction);
+	spotify_accounts_lock(keeper->name);
+	load_account(keeper);
+	spooled = spotify_spool_read(keeper->name);
+	if (spooled != NULL)
+		bring_in(keeper, spooled);
+	spotify_transaction_commit(&transaction);
+	if (spooled != NULL)
+		spotify_spool_remove(keeper->name);
 }
 
 /*
@@ -195,6 +221,17 @@ is_token_good(const TokenKeeper *keeper)
 	return false;
 }
 
+/* The same, unless what an earlier worker left must be brought in first. */
+static bool
+has_good_token(TokenKeeper *keeper)
+{
+	if (spotify_spool_read(keeper->name) != NULL)
+		return false;
+	look_at_account(keeper);
+	check_account(keeper);
+	return is_token_good(keeper);
+}
+
 /* Only a token that replaces the old one could be lost. */
 static void
 spool_grant(const TokenKeeper *keeper, const SpotifyGrant *grant)
@@ -222,7 +259,10 @@ store_grant(TokenKeeper *keeper, const SpotifyGrant *grant)
 			spotify_time_from_server(grant->access_token_expires_at),
 			grant->refresh_token, keeper->credentials->refresh_token))
 		spotify_accounts_confirm(keeper->name, grant->scope);
-	spotify_transaction_commit(&transaction);
+	if (grant->refresh_token != NULL)
+		spotify_transaction_commit_replicated(&transaction);
+	else
+		spotify_transaction_commit(&transaction);
 	spotify_spool_remove(keeper->name);
 }
 
@@ -303,15 +343,16 @@ spotify_token_keeper_get(const char *account, SpotifyTokenNeed need,
 
 	/* Only a worker can have it, and that ends by itself. */
 	spotify_lock_wait_session(account, SPOTIFY_LOCK_TOKEN);
-	for (int attempt = 1;; attempt++)
+	for (int attempt = 1; !has_good_token(&keeper); attempt++)
 	{
-		read_account(&keeper);
+		lock_account(&keeper);
+		check_account(&keeper);
 		if (is_token_good(&keeper))
 			break;
 		if (refresh(&keeper, &refusal))
 		{
 			/* None, if a new authorization came in between. */
-			read_account(&keeper);
+			look_at_account(&keeper);
 			if (keeper.credentials->access_token != NULL)
 				break;
 		}

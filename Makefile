@@ -71,6 +71,7 @@ OBJS = \
 	src/sync/sync_all.o \
 	src/sync/token_keeper.o \
 	src/sync/transaction.o \
+	src/sync/user.o \
 	src/spotify/cleanup.o \
 	src/spotify/client.o \
 	src/spotify/exchange.o \

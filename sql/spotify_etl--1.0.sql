@@ -89,6 +89,7 @@ CREATE TABLE spotify_private.credentials (
     access_token text,
     access_token_expires_at timestamp with time zone,
     access_token_obtained_at timestamp with time zone,
+    is_user_confirmed boolean NOT NULL DEFAULT false,
     authorization_state text,
     code_verifier text,
     CONSTRAINT credentials_pkey PRIMARY KEY (account),
@@ -110,6 +111,8 @@ COMMENT ON COLUMN spotify_private.credentials.access_token_expires_at IS
     'when Spotify stops accepting the access token';
 COMMENT ON COLUMN spotify_private.credentials.access_token_obtained_at IS
     'when Spotify gave the access token: of calls that wait for a new one together, one asks';
+COMMENT ON COLUMN spotify_private.credentials.is_user_confirmed IS
+    'whether Spotify said that the tokens are those of the account''s user; if not, it is asked before their next use';
 COMMENT ON COLUMN spotify_private.credentials.authorization_state IS
     'state of the authorization that is under way';
 COMMENT ON COLUMN spotify_private.credentials.code_verifier IS

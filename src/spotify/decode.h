@@ -53,6 +53,10 @@ extern SpotifyDecodeResult spotify_decode_plays(const char *body, size_t length,
  * longer than 4,096 bytes, are refused: they could not be sent.  An expires_in
  * that is missing or no number counts as 3,600, what Spotify documents; one
  * below 0 as 0, one over a day as a day.
+ *
+ * A new refresh token is good although the access token beside it is not: then
+ * the result is SPOTIFY_DECODE_WRONG_SHAPE, and the token has that without
+ * an access token.  So the token is to be released whatever the result is.
  */
 extern SpotifyDecodeResult spotify_decode_token(const char *body, size_t length,
 												SpotifyToken *token,

@@ -83,7 +83,25 @@ read_token_text(struct json_object *root, const char *name, SpotifyArena *arena,
 						 : SPOTIFY_DECODE_OK;
 }
 
-/* A SpotifyJsonReader. */
+/* Reads the access token, which every answer must have. */
+static SpotifyDecodeResult
+read_access_token(struct json_object *root, SpotifyToken *token,
+				  SpotifyDecodeProblem *problem)
+{
+	SpotifyDecodeResult result;
+
+	if (!is_bearer(root))
+		return spotify_refuse_wrong_shape(problem,
+										  "\"token_type\" is not Bearer");
+	result = read_token_text(root, "access_token", &token->arena,
+							 &token->access_token, problem);
+	if (result == SPOTIFY_DECODE_OK && token->access_token == NULL)
+		return spotify_refuse_wrong_shape(problem,
+										  "\"access_token\" is missing");
+	return result;
+}
+
+/* A SpotifyJsonReader.  The refresh token comes first: it must not be lost. */
 static SpotifyDecodeResult
 read_token(struct json_object *root, void *target,
 		   SpotifyDecodeProblem *problem)
@@ -93,17 +111,6 @@ read_token(struct json_object *root, void *target,
 
 	if (!json_object_is_type(root, json_type_object))
 		return spotify_refuse_wrong_shape(problem, "the body is not an object");
-	if (!is_bearer(root))
-		return spotify_refuse_wrong_shape(problem,
-										  "\"token_type\" is not Bearer");
-
-	result = read_token_text(root, "access_token", &token->arena,
-							 &token->access_token, problem);
-	if (result != SPOTIFY_DECODE_OK)
-		return result;
-	if (token->access_token == NULL)
-		return spotify_refuse_wrong_shape(problem,
-										  "\"access_token\" is missing");
 
 	result = read_token_text(root, "refresh_token", &token->arena,
 							 &token->refresh_token, problem);
@@ -113,7 +120,7 @@ read_token(struct json_object *root, void *target,
 	token->expires_in = DEFAULT_EXPIRES_IN;
 	if (!spotify_fields_read(token_rules, root, &token->arena, token))
 		return spotify_refuse_out_of_memory(problem);
-	return SPOTIFY_DECODE_OK;
+	return read_access_token(root, token, problem);
 }
 
 SpotifyDecodeResult
@@ -124,7 +131,8 @@ spotify_decode_token(const char *body, size_t length, SpotifyToken *token,
 
 	memset(token, 0, sizeof(*token));
 	result = spotify_json_decode(body, length, read_token, token, problem);
-	if (result != SPOTIFY_DECODE_OK)
+	if (result != SPOTIFY_DECODE_OK &&
+		(result != SPOTIFY_DECODE_WRONG_SHAPE || token->refresh_token == NULL))
 		spotify_token_release(token);
 	return result;
 }

@@ -149,7 +149,7 @@ typedef struct SpotifyPlaysPage
 typedef struct SpotifyToken
 {
 	SpotifyArena arena;
-	const char *access_token;  /* printable ASCII, never NULL */
+	const char *access_token;  /* printable ASCII; NULL when it is refused */
 	const char *refresh_token; /* NULL when none or an empty one was sent */
 	const char *scope;		   /* space separated, NULL when not told */
 	int32_t expires_in;		   /* seconds, 0 to 86,400 */

@@ -129,6 +129,12 @@ exchange_form(const RequestStrings *strings, SpotifyTraffic *traffic)
 	return spotify_exchange_next(pool);
 }
 
+static char *
+copy_or_null(const char *text)
+{
+	return text != NULL ? pstrdup(text) : NULL;
+}
+
 /* Copies the grant out to the caller's memory context. */
 static void
 fill_grant(SpotifyGrant *grant, const SpotifyToken *token,
@@ -136,12 +142,11 @@ fill_grant(SpotifyGrant *grant, const SpotifyToken *token,
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
 
-	grant->access_token = pstrdup(token->access_token);
+	grant->access_token = copy_or_null(token->access_token);
 	grant->access_token_expires_at =
 		requested_at + token->expires_in * USECS_PER_SEC;
-	grant->refresh_token =
-		token->refresh_token != NULL ? pstrdup(token->refresh_token) : NULL;
-	grant->scope = token->scope != NULL ? pstrdup(token->scope) : NULL;
+	grant->refresh_token = copy_or_null(token->refresh_token);
+	grant->scope = copy_or_null(token->scope);
 	MemoryContextSwitchTo(old);
 }
 
@@ -153,8 +158,6 @@ ask(RequestStrings *strings, SpotifyTraffic *traffic, MemoryContext context,
 	TimestampTz requested_at = GetCurrentTimestamp();
 	const SpotifyExchange *exchange = exchange_form(strings, traffic);
 	SpotifyDecodeResult result;
-	SpotifyDecodeProblem problem;
-	SpotifyToken token;
 
 	if (exchange->answer.outcome != SPOTIFY_HTTP_ANSWERED ||
 		exchange->answer.status != 200)
@@ -165,13 +168,13 @@ ask(RequestStrings *strings, SpotifyTraffic *traffic, MemoryContext context,
 		return false;
 	}
 
-	result = spotify_decode_token(
-		exchange->answer.body, exchange->answer.body_length, &token, &problem);
+	result = spotify_decode_token(exchange->answer.body,
+								  exchange->answer.body_length, &strings->token,
+								  &grant->problem);
 	if (exchange->answer.body != NULL)
 		explicit_bzero(exchange->answer.body, exchange->answer.body_length);
-	if (result != SPOTIFY_DECODE_OK)
-		spotify_failure_report_body(result, &problem);
-	strings->token = token;
+	if (result != SPOTIFY_DECODE_OK && strings->token.refresh_token == NULL)
+		spotify_failure_report_body(result, &grant->problem);
 	fill_grant(grant, &strings->token, requested_at, context);
 	return true;
 }

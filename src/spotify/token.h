@@ -7,6 +7,7 @@
 
 #include "datatype/timestamp.h"
 
+#include "spotify/decode.h"
 #include "spotify/exchange.h"
 
 /* Who asks.  The strings belong to the caller. */
@@ -19,14 +20,16 @@ typedef struct SpotifyTokenClient
 /* What was granted, in the memory context that was current. */
 typedef struct SpotifyGrant
 {
-	char *access_token;
+	char *access_token; /* NULL: it cannot be used, which is the problem */
+	SpotifyDecodeProblem problem;
 	TimestampTz access_token_expires_at;
 	char *refresh_token; /* NULL: the old one goes on */
 	char *scope;		 /* space separated; NULL: not told */
 } SpotifyGrant;
 
 /*
- * Refresh grant.  Returns true with the grant filled.  Returns false if Spotify
+ * Refresh grant.  Returns true with the grant filled: with an access token, or
+ * with a new refresh token at least.  Returns false if Spotify
  * answered invalid_grant, that is, the refresh token is expired, revoked or
  * unknown, with Spotify's words in *refusal.  Raises an error for every
  * other failure: those say nothing about the token.

@@ -11,7 +11,8 @@
 
 static const char LOAD[] =
 	"SELECT client_secret, refresh_token, access_token,\n"
-	"       access_token_expires_at, access_token_obtained_at\n"
+	"       access_token_expires_at, access_token_obtained_at,\n"
+	"       is_user_confirmed\n"
 	"  FROM spotify_private.credentials\n"
 	" WHERE account = $1";
 
@@ -23,6 +24,8 @@ static const char SET[] =
 	"   SET client_secret = CASE WHEN $2 IS NULL THEN stored.client_secret\n"
 	"                            ELSE EXCLUDED.client_secret END,\n"
 	"       refresh_token = COALESCE($3, stored.refresh_token),\n"
+	"       is_user_confirmed = stored.is_user_confirmed\n"
+	"           AND COALESCE($3 = stored.refresh_token, $3 IS NULL),\n"
 	"       access_token = NULL,\n"
 	"       access_token_expires_at = NULL,\n"
 	"       access_token_obtained_at = NULL";
@@ -30,11 +33,26 @@ static const char SET[] =
 static const char SET_TOKENS[] =
 	"UPDATE spotify_private.credentials\n"
 	"   SET access_token = $2,\n"
-	"       access_token_expires_at = $3,\n"
-	"       access_token_obtained_at = clock_timestamp(),\n"
-	"       refresh_token = COALESCE($4, refresh_token)\n"
+	"       access_token_expires_at = CASE WHEN $2 IS NOT NULL THEN $3 END,\n"
+	"       access_token_obtained_at = CASE WHEN $2 IS NOT NULL\n"
+	"                                       THEN clock_timestamp() END,\n"
+	"       refresh_token = COALESCE($4, refresh_token),\n"
+	"       is_user_confirmed = is_user_confirmed AND $5 IS NOT NULL\n"
 	" WHERE account = $1\n"
 	"   AND ($5 IS NULL OR refresh_token = $5)";
+
+static const char CONFIRM_USER[] = "UPDATE spotify_private.credentials\n"
+								   "   SET is_user_confirmed = true\n"
+								   " WHERE account = $1\n"
+								   "   AND refresh_token = $2";
+
+static const char DROP_TOKENS[] = "UPDATE spotify_private.credentials\n"
+								  "   SET refresh_token = NULL,\n"
+								  "       access_token = NULL,\n"
+								  "       access_token_expires_at = NULL,\n"
+								  "       access_token_obtained_at = NULL\n"
+								  " WHERE account = $1\n"
+								  "   AND refresh_token = $2";
 
 static const char LOAD_PENDING[] = "SELECT authorization_state, code_verifier\n"
 								   "  FROM spotify_private.credentials\n"
@@ -71,6 +89,7 @@ spotify_credentials_load(const char *account)
 		credentials->access_token = spotify_spi_text(0, 3, context);
 		credentials->access_token_expires_at = spotify_spi_timestamp(0, 4);
 		credentials->access_token_obtained_at = spotify_spi_timestamp(0, 5);
+		credentials->is_user_confirmed = spotify_spi_bool(0, 6);
 	}
 	spotify_spi_finish();
 	return credentials;
@@ -116,6 +135,30 @@ spotify_credentials_set_tokens(const char *account, const char *access_token,
 		return true;
 	check_replaced(account, old_refresh_token);
 	return false;
+}
+
+/* Runs a statement about an account with a refresh token. */
+static bool
+update_login(const char *statement, const char *account,
+			 const char *refresh_token)
+{
+	SpotifyParameters parameters = { .is_secret = true };
+
+	spotify_parameter_text(&parameters, account);
+	spotify_parameter_text(&parameters, refresh_token);
+	return spotify_spi_run(statement, &parameters) > 0;
+}
+
+void
+spotify_credentials_confirm_user(const char *account, const char *refresh_token)
+{
+	(void) update_login(CONFIRM_USER, account, refresh_token);
+}
+
+bool
+spotify_credentials_drop_tokens(const char *account, const char *refresh_token)
+{
+	return update_login(DROP_TOKENS, account, refresh_token);
 }
 
 SpotifyPendingAuthorization *

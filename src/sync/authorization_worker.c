@@ -7,8 +7,8 @@
  * its own.  Whether it will be able to is found out before the code is spent.
  *
  * In between it asks whose tokens these are, because those of another user
- * must not replace the ones that are stored.  If that cannot be found out, the
- * tokens are good all the same, and are stored.
+ * must not replace the ones that are stored.  If that cannot be found out, they
+ * are stored all the same where the account has been nobody's so far.
  */
 #include "postgres.h"
 
@@ -16,11 +16,6 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
-#include "settings.h"
-#include "spotify/cleanup.h"
-#include "spotify/client.h"
-#include "spotify/decode.h"
-#include "spotify/endpoint.h"
 #include "spotify/failure.h"
 #include "spotify/token.h"
 #include "store/accounts.h"
@@ -31,6 +26,7 @@
 #include "sync/spool.h"
 #include "sync/token_keeper.h"
 #include "sync/transaction.h"
+#include "sync/user.h"
 
 /* Once the code is spent, a row that somebody has locked is waited for. */
 #define STORE_LOCK_TIMEOUT "60s"
@@ -45,6 +41,7 @@ typedef struct Authorization
 	SpotifyCredentials *credentials;
 	SpotifyGrant grant;
 	SpotifyProfile *profile; /* NULL: could not be found out */
+	ErrorData *problem;		 /* why not */
 } Authorization;
 
 /* The lock shows, where it is harmless, that the rows can be written. */
@@ -94,89 +91,29 @@ exchange_code(Authorization *authorization)
 		report_code_refused(&refusal, authorization->name);
 }
 
-static void
-release_profile(void *arg)
-{
-	spotify_profile_release(arg);
-}
-
-/* A SpotifyTokenSource: the token just granted, which nothing can replace. */
-static const char *
-granted_token(void *arg, bool is_refused)
-{
-	return ((SpotifyGrant *) arg)->access_token;
-}
-
-static SpotifyProfile *
-read_profile(Authorization *authorization)
-{
-	SpotifyClient *client = spotify_client_open(
-		1, granted_token, &authorization->grant, authorization->traffic);
-	SpotifyProfile *profile = palloc0(sizeof(SpotifyProfile));
-	const SpotifyExchange *exchange;
-	SpotifyDecodeProblem problem;
-	SpotifyDecodeResult result;
-
-	spotify_release_later(release_profile, profile);
-	spotify_client_get(client, spotify_endpoint_me(spotify_setting_api_url),
-					   NULL);
-	exchange = spotify_client_next(client);
-	if (!spotify_client_succeeded(exchange))
-		spotify_failure_report(exchange);
-	result = spotify_decode_profile(
-		exchange->answer.body, exchange->answer.body_length, profile, &problem);
-	if (result != SPOTIFY_DECODE_OK)
-		spotify_failure_report_body(result, &problem);
-	return profile;
-}
-
 /*
- * Asks whose tokens these are.  Returns the error if that failed.  Nothing is
- * done here that a transaction would have to undo, and none is under way.
+ * Finds out whose tokens these are.  Where the account holds somebody's data,
+ * that must be shown: the tokens that are stored are not given up for others.
  */
-static ErrorData *
-try_profile(Authorization *authorization)
-{
-	MemoryContext context = CurrentMemoryContext;
-	ErrorData *volatile error = NULL;
-
-	PG_TRY();
-	{
-		authorization->profile = read_profile(authorization);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	return error;
-}
-
-/* An account from before Spotify told account_id has the id. */
-static bool
-is_same_user(const char *user_id, const SpotifyProfile *profile)
-{
-	return strcmp(user_id, profile->user_id) == 0 ||
-		   (profile->id != NULL && strcmp(user_id, profile->id) == 0);
-}
-
-/* Another user's library would replace this account's: better refuse. */
 static void
-check_same_user(const SpotifyAccount *account, const SpotifyProfile *profile)
+ask_user(Authorization *authorization)
 {
-	if (account->spotify_user_id == NULL ||
-		is_same_user(account->spotify_user_id, profile))
-		return;
-	ereport(
-		ERROR,
-		(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-		 errmsg("the authorization is of another Spotify user than before"),
-		 errdetail("Account \"%s\" holds the data of user \"%s\", not \"%s\".",
-				   account->name, account->spotify_user_id, profile->user_id),
-		 errhint(
-			 "Log in at Spotify as the right user, or use another account: spotify_set_account(..., account => 'name').")));
+	const SpotifyAccount *account = authorization->account;
+
+	authorization->profile = spotify_user_ask(
+		&authorization->grant, authorization->traffic, &authorization->problem);
+	if (authorization->profile != NULL)
+	{
+		if (!spotify_user_is_expected(account, authorization->profile))
+			spotify_user_report_other(account, authorization->profile);
+	}
+	else if (account->spotify_user_id != NULL)
+		spotify_user_report_unknown(
+			account, authorization->problem,
+			psprintf(
+				"The code is used up and the new tokens were not kept, what was stored before is unchanged. When Spotify answers again: " SPOTIFY_HINT_AUTHORIZE,
+				quote_literal_cstr(account->name),
+				quote_literal_cstr(account->name)));
 }
 
 static void
@@ -190,8 +127,8 @@ store(Authorization *authorization)
 	(void) spotify_login_find_account(name);
 	spotify_login_keep_new(name, &authorization->grant);
 	if (profile != NULL)
-		spotify_accounts_set_user(name, profile->user_id,
-								  profile->display_name);
+		spotify_login_keep_user(name, profile,
+								authorization->grant.refresh_token);
 	if (authorization->traffic->limited_until != 0)
 		spotify_accounts_set_retry_after(name,
 										 authorization->traffic->limited_until);
@@ -214,9 +151,7 @@ spotify_authorization_finish(const char *account, const char *code,
 	spotify_login_check_limit(authorization.account);
 
 	exchange_code(&authorization);
-	authorized->problem = try_profile(&authorization);
-	if (authorization.profile != NULL)
-		check_same_user(authorization.account, authorization.profile);
+	ask_user(&authorization);
 
 	SetConfigOption("lock_timeout", STORE_LOCK_TIMEOUT, PGC_SUSET,
 					PGC_S_SESSION);
@@ -224,5 +159,6 @@ spotify_authorization_finish(const char *account, const char *code,
 	spotify_spool_remove(account);
 	authorized->user_id =
 		authorization.profile != NULL ? authorization.profile->user_id : NULL;
+	authorized->problem = authorization.problem;
 	authorized->scope = authorization.grant.scope;
 }

@@ -113,3 +113,12 @@ spotify_login_keep_new(const char *account, const SpotifyGrant *grant)
 	spotify_accounts_set_authorized(account);
 	spotify_accounts_confirm(account, grant->scope);
 }
+
+void
+spotify_login_keep_user(const char *account, const SpotifyProfile *profile,
+						const char *refresh_token)
+{
+	if (refresh_token != NULL)
+		spotify_credentials_confirm_user(account, refresh_token);
+	spotify_accounts_set_user(account, profile->user_id, profile->display_name);
+}

@@ -35,4 +35,12 @@ extern const char *spotify_login_access_token(void *login, bool is_refused);
 extern void spotify_login_keep_new(const char *account,
 								   const SpotifyGrant *grant);
 
+/*
+ * Stores the account's user, as Spotify has named it, and that this refresh
+ * token is its, unless another one is stored by now.
+ */
+extern void spotify_login_keep_user(const char *account,
+									const SpotifyProfile *profile,
+									const char *refresh_token);
+
 #endif /* SPOTIFY_LOGIN_H */

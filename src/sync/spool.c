@@ -101,7 +101,8 @@ spotify_spool_write(const char *account, const SpotifySpooledGrant *grant)
 	char *content =
 		psprintf("%s\n%s\n%s\n" INT64_FORMAT "\n",
 				 grant->old_refresh_token_hash, grant->refresh_token,
-				 grant->access_token, (int64) grant->access_token_expires_at);
+				 grant->access_token != NULL ? grant->access_token : "",
+				 (int64) grant->access_token_expires_at);
 
 	if (!write_temporary(path, content, strlen(content)))
 		ereport(LOG, (errcode_for_file_access(),
@@ -140,6 +141,8 @@ parse_content(char *content)
 	grant->access_token = take_line(&content);
 	if (grant->access_token == NULL)
 		return NULL;
+	if (grant->access_token[0] == '\0')
+		grant->access_token = NULL;
 	expires_at = take_line(&content);
 	if (expires_at == NULL)
 		return NULL;

@@ -17,7 +17,7 @@ typedef struct SpotifySpooledGrant
 {
 	char *old_refresh_token_hash; /* SHA-256, in hexadecimal */
 	char *refresh_token;
-	char *access_token;
+	char *access_token; /* NULL: it could not be used */
 	TimestampTz access_token_expires_at;
 } SpotifySpooledGrant;
 

@@ -10,6 +10,8 @@
  *	   bring in what an earlier worker left in the spool when it was stopped.
  *	4. Send the refresh token and spool the answer, with the signals held off
  *	   that would end the process; then store it, commit, and empty the spool.
+ *	5. If somebody set the refresh token of an account whose user is known, ask
+ *	   whose it is, before anybody gets the access token.
  *
  * What is stored is compared before it is replaced: a new authorization that
  * came in between is never overwritten.
@@ -32,6 +34,7 @@
 #include "sync/spool.h"
 #include "sync/token_keeper.h"
 #include "sync/transaction.h"
+#include "sync/user.h"
 
 /* An access token that ends sooner is not used any more. */
 #define REMAINING_LIFE (60 * USECS_PER_SEC)
@@ -198,13 +201,21 @@ is_token_new(const TokenKeeper *keeper)
 		   obtained_at <= GetCurrentTimestamp();
 }
 
+/* Whether it must be asked whose tokens these are: somebody has set them. */
+static bool
+is_user_open(const TokenKeeper *keeper)
+{
+	return keeper->account->spotify_user_id != NULL &&
+		   !keeper->credentials->is_user_confirmed;
+}
+
 /* Whether the stored access token will do. */
 static bool
 is_token_good(const TokenKeeper *keeper)
 {
 	const SpotifyCredentials *stored = keeper->credentials;
 
-	if (stored->access_token == NULL ||
+	if (is_user_open(keeper) || stored->access_token == NULL ||
 		!stored->access_token_expires_at.is_known ||
 		spotify_time_to_server(stored->access_token_expires_at) <
 			GetCurrentTimestamp() + REMAINING_LIFE)
@@ -268,7 +279,8 @@ store_grant(TokenKeeper *keeper, const SpotifyGrant *grant)
 
 /*
  * Sends the refresh token and stores what comes back.  Returns false if it was
- * refused.  Whatever would end the process, the server's quick end (SIGQUIT)
+ * refused.  An access token that cannot be used is reported when the refresh
+ * token beside it is stored.  Whatever would end the process, the server's quick end (SIGQUIT)
  * included, is held off from before the token is spent until the answer is in
  * the spool.  Not longer: the wait for a row must be able to end.
  */
@@ -302,9 +314,12 @@ refresh(TokenKeeper *keeper, SpotifyErrorBody *refusal)
 	}
 	PG_END_TRY();
 	RESUME_INTERRUPTS();
-	if (is_granted)
-		store_grant(keeper, &grant);
-	return is_granted;
+	if (!is_granted)
+		return false;
+	store_grant(keeper, &grant);
+	if (grant.access_token == NULL)
+		spotify_failure_report_body(SPOTIFY_DECODE_WRONG_SHAPE, &grant.problem);
+	return true;
 }
 
 /*
@@ -326,6 +341,46 @@ accept_refusal(TokenKeeper *keeper)
 		spotify_accounts_set_needs_authorization(keeper->name);
 	spotify_transaction_commit(&transaction);
 	return !is_other;
+}
+
+/* The tokens are another user's: they go, unless others have come since. */
+static void
+refuse_user(TokenKeeper *keeper, const SpotifyProfile *profile)
+{
+	SpotifyTransaction transaction;
+
+	spotify_transaction_begin(&transaction);
+	if (spotify_credentials_drop_tokens(keeper->name,
+										keeper->credentials->refresh_token))
+		spotify_accounts_set_needs_authorization(keeper->name);
+	spotify_transaction_commit(&transaction);
+	spotify_user_report_other(keeper->account, profile);
+}
+
+/*
+ * Asks whose tokens these are, before anybody gets them.  While Spotify does not
+ * say, they stay stored and nobody does.
+ */
+static void
+confirm_user(TokenKeeper *keeper)
+{
+	SpotifyGrant grant = { .access_token = keeper->credentials->access_token };
+	ErrorData *problem = NULL;
+	SpotifyProfile *profile;
+	SpotifyTransaction transaction;
+
+	profile = spotify_user_ask(&grant, keeper->traffic, &problem);
+	if (profile == NULL)
+		spotify_user_report_unknown(
+			keeper->account, problem,
+			"The refresh token that was set is kept, and the next call asks again.");
+	if (!spotify_user_is_expected(keeper->account, profile))
+		refuse_user(keeper, profile);
+
+	spotify_transaction_begin(&transaction);
+	spotify_login_keep_user(keeper->name, profile,
+							keeper->credentials->refresh_token);
+	spotify_transaction_commit(&transaction);
 }
 
 SpotifyAccessToken
@@ -359,6 +414,8 @@ spotify_token_keeper_get(const char *account, SpotifyTokenNeed need,
 		else if (accept_refusal(&keeper) || attempt == MAX_ATTEMPTS)
 			report_needs_authorization(account, &refusal);
 	}
+	if (is_user_open(&keeper))
+		confirm_user(&keeper);
 	result.token = keeper.credentials->access_token;
 	result.expires_at =
 		spotify_time_to_server(keeper.credentials->access_token_expires_at);

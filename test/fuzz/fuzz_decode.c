@@ -121,10 +121,11 @@ fuzz_token(const char *body, size_t length)
 	SpotifyToken token;
 	SpotifyDecodeProblem problem;
 
-	if (spotify_decode_token(body, length, &token, &problem) !=
+	if (spotify_decode_token(body, length, &token, &problem) ==
 		SPOTIFY_DECODE_OK)
-		return;
-	check(token.access_token != NULL && token.access_token[0] != '\0');
+		check(token.access_token != NULL && token.access_token[0] != '\0');
+	else
+		check(token.access_token == NULL);
 	check(token.refresh_token == NULL || token.refresh_token[0] != '\0');
 	check(token.expires_in >= 0 && token.expires_in <= 86400);
 	check_text(token.scope);

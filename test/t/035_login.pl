@@ -228,41 +228,52 @@ for my $uri (
 	  if $uri =~ /localhost/i;
 }
 
-# Whose tokens these are cannot be found out: they are stored all the same
+# Whose tokens these are cannot be found out: an account that has been nobody's
+# takes them all the same, one whose user is known keeps what it has.
 
 for my $case (
-	[ 'a server error', { status => 503 }, qr/could not answer/ ],
-	[ 'a user who is not registered for the app', { status => 403, body => 'not registered' }, qr/does not allow/ ],
-	[ 'a token that is refused', { status => 401 }, qr/does not accept/ ],
-	[ 'no JSON', { status => 200, body => '<html>' }, qr/not what its API promises/ ],
-	[ 'nobody', { set => { id => undef, account_id => undef } }, qr/not what its API promises/ ],
-	[ 'a cut connection', { close => 'body' }, qr/could not reach/ ],
-	[ 'a rate limit', { status => 429, retry_after => 3600 }, qr/rate limit/ ])
+	[ 'a server error', { status => 503 }, qr/could not answer/, '08006' ],
+	[ 'a user who is not registered for the app', { status => 403, body => 'not registered' }, qr/does not allow/, '28000' ],
+	[ 'a token that is refused', { status => 401 }, qr/does not accept/, '28000' ],
+	[ 'no JSON', { status => 200, body => '<html>' }, qr/not what its API promises/, '08P01' ],
+	[ 'nobody', { set => { id => undef, account_id => undef } }, qr/not what its API promises/, '08P01' ],
+	[ 'a cut connection', { close => 'body' }, qr/could not reach/, '08006' ],
+	[ 'a rate limit', { status => 429, retry_after => 3600 }, qr/rate limit/, '53400' ])
 {
-	my ($what, $action, $message) = @$case;
-	for my $is_known (0, 1)
-	{
-		my $name = "GET /me: $what" . ($is_known ? ', a user who is known' : '');
-		renew();
-		accepted("$name, at first", open_url()) if $is_known;
-		$mock->fault({ match => $ME_URL, action => $action });
-		value('UPDATE spotify.accounts SET needs_authorization = true');
-		my $answer = ask($session, authorize(open_url()));
-		is($answer->{code}, undef, "$name: it is no error");
-		is($answer->{output}, '', "$name: the answer is null");
-		like($answer->{text}, qr/WARNING:.*account "default" is authorized/, "$name: a warning");
-		like($answer->{text}, $message, "$name: it says what happened");
-		like($answer->{hint}, $is_known ? qr/user "mockAccount1"/ : qr/nothing has to be done again/,
-			"$name: the hint");
-		stored($IS_AUTHORIZED, "$name: the tokens are stored");
-		stored("spotify_user_id IS NOT DISTINCT FROM " . ($is_known ? q{'mockAccount1'} : 'NULL'),
-			"$name: the user is what was known");
-		my $is_limited = $what eq 'a rate limit' ? 'IS NOT NULL' : 'IS NULL';
-		stored("retry_after $is_limited", "$name: retry_after $is_limited");
-		$mock->no_faults;
-		value('UPDATE spotify.accounts SET retry_after = NULL');
-		syncs($name);
-	}
+	my ($what, $action, $message, $code) = @$case;
+	my $is_limited = $what eq 'a rate limit' ? 'IS NOT NULL' : 'IS NULL';
+	my $name = "GET /me: $what";
+	renew();
+	$mock->fault({ match => $ME_URL, action => $action });
+	value('UPDATE spotify.accounts SET needs_authorization = true');
+	my $answer = ask($session, authorize(open_url()));
+	is($answer->{code}, undef, "$name: it is no error");
+	is($answer->{output}, '', "$name: the answer is null");
+	like($answer->{text}, qr/WARNING:.*account "default" is authorized/, "$name: a warning");
+	like($answer->{text}, $message, "$name: it says what happened");
+	like($answer->{hint}, qr/nothing has to be done again/, "$name: the hint");
+	stored($IS_AUTHORIZED, "$name: the tokens are stored");
+	stored('spotify_user_id IS NULL', "$name: the user is not known");
+	stored("retry_after $is_limited", "$name: retry_after $is_limited");
+	$mock->no_faults;
+	value('UPDATE spotify.accounts SET retry_after = NULL');
+	syncs($name);
+
+	$name = "$name, a user who is known";
+	renew();
+	accepted("$name, at first", open_url());
+	$mock->fault({ match => $ME_URL, action => $action });
+	my $address = open_url();
+	my $before = value('SELECT md5(c::text) FROM spotify_private.credentials AS c');
+	my $error = refused($code, qr/used up.*unchanged.*spotify_authorize_url\(/, $name, $address);
+	like($error->{message}, qr/that of user "mockAccount1": /, "$name: the message names the user");
+	like($error->{text}, $message, "$name: it says what happened");
+	stored("md5(credentials::text) = '$before'", "$name: what was stored stays");
+	stored("retry_after $is_limited", "$name: retry_after $is_limited");
+	$mock->no_faults;
+	value('UPDATE spotify.accounts SET retry_after = NULL');
+	syncs($name);
+	accepted("$name, authorized again", open_url());
 }
 
 # Another user than before

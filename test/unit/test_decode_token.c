@@ -179,6 +179,30 @@ test_refused(void)
 			   "\"token_type\" is not Bearer");
 }
 
+/* The refresh token of an answer whose access token is refused. */
+static void
+refresh_token_is_saved(const char *body)
+{
+	SpotifyToken token;
+	SpotifyDecodeProblem problem = { "" };
+
+	tap_is_int(spotify_decode_token(body, strlen(body), &token, &problem),
+			   SPOTIFY_DECODE_WRONG_SHAPE, "refused in part: %.70s", body);
+	tap_is_str(token.refresh_token, "B", "saved of %.70s", body);
+	tap_is_str(token.access_token, NULL, "not used of %.70s", body);
+	spotify_token_release(&token);
+}
+
+static void
+test_refused_in_part(void)
+{
+	refresh_token_is_saved("{\"refresh_token\": \"B\"}");
+	refresh_token_is_saved(
+		"{\"access_token\": \"a b\", \"refresh_token\": \"B\"}");
+	refresh_token_is_saved("{\"access_token\": \"A\", \"token_type\": \"mac\","
+						   " \"refresh_token\": \"B\"}");
+}
+
 /* An answer whose member of that name has a text of that length. */
 static void
 make_long(char *body, size_t size, const char *format, int length)
@@ -235,6 +259,7 @@ main(int argc, char **argv)
 	test_expires_in();
 	test_optional();
 	test_refused();
+	test_refused_in_part();
 	test_length();
 	test_not_json();
 	return tap_done();

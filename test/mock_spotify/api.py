@@ -117,6 +117,13 @@ def read_integer(request, name, default, lowest, highest=None):
     return value
 
 
+def read_limit(call):
+    """Return how many entries a page is to have at most."""
+    limit = read_integer(call.request, "limit", 20, 1, MAX_PAGE)
+    cap = call.world.config["max_page"]
+    return limit if cap is None else min(limit, cap)
+
+
 def me(call):
     user, legacy = call.user, call.world.config["legacy_fields"]
     profile = {
@@ -142,7 +149,7 @@ def me(call):
 def saved_tracks(call):
     """Answer with a page of the saved tracks."""
     world, request, library = call.world, call.request, call.user.library
-    limit = read_integer(request, "limit", 20, 1, MAX_PAGE)
+    limit = read_limit(call)
     offset = read_integer(request, "offset", 0, 0)
     market = request.query.get("market")
     page = tracks_page(call, limit, offset, market)
@@ -240,7 +247,7 @@ def read_track_number(identity):
 def recently_played(call):
     """Answer with the plays of the window, newest first."""
     request = call.request
-    limit = read_integer(request, "limit", 20, 1, MAX_PAGE)
+    limit = read_limit(call)
     after = read_integer(request, "after", None, 0)
     before = read_integer(request, "before", None, 0)
     if after is not None and before is not None:

@@ -17,6 +17,7 @@ SWITCHES = {
         ["user-library-read", "user-follow-read", "playlist-read-private"], (list,)
     ),
     "contains_status": (None, (int, type(None))),
+    "max_page": (None, (int, type(None))),
     "quota": (None, (int, type(None))),
     "quota_retry_after": (49861, NUMBER),
     "plays_days": (7, (int, float, type(None))),

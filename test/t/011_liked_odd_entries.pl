@@ -757,7 +757,7 @@ for my $offset (0, 50, 100)
 $new = store_and_change();
 $mock->fault({
 	match => { path => '^/v1/me/tracks$' },
-	action => { serve => { limit => 20 } },
+	action => { serve => { limit => 20 }, echo_limit => 'asked' },
 });
 check_not_believed('pages of 20', $new);
 cmp_ok($mock->count->{tracks}, '<=', 40, 'pages of 20: requests are bounded');
@@ -766,7 +766,7 @@ check_repaired('pages of 20');
 start_over($node, $mock, size => 20);
 $mock->fault({
 	match => { path => '^/v1/me/tracks$' },
-	action => { serve => { limit => 20 } },
+	action => { serve => { limit => 20 }, echo_limit => 'asked' },
 });
 $run = sync_liked($node);
 check_counts($run, 'a library that fits a page of 20',

@@ -60,6 +60,20 @@ class RequestTest(MockCase):
             reply = self.mock.get("/me/player/recently-played?" + query)
             self.assertEqual(reply.status, 400, query)
 
+    def test_pages_are_capped(self):
+        self.mock.post("play", count=30)
+        for path, size in (("/me/tracks?offset=90&", 30), ("/me/player/recently-played?", 30)):
+            for cap, expected in ((20, 20), (7, 7), (50, size), (None, size)):
+                self.mock.post("config", max_page=cap)
+                page = self.mock.get(path + "limit=50").json()
+                self.assertEqual(len(page["items"]), expected, (path, cap))
+                self.assertEqual(page["limit"], min(cap or 50, 50), (path, cap))
+            self.mock.post("config", max_page=20)
+            self.assertEqual(self.mock.get(path + "limit=5").json()["limit"], 5, path)
+        page = self.mock.get("/me/tracks?offset=40&limit=50").json()
+        self.assertEqual(page["offset"], 40)
+        self.assertRegex(page["next"], "offset=60&limit=20$")
+
     def test_the_envelope(self):
         page = self.mock.get("/me/tracks?offset=50&limit=50&market=DE").json()
         base = "http://127.0.0.1:%d/v1/me/tracks" % self.mock.port

@@ -21,6 +21,7 @@ typedef struct Envelope
 {
 	SpotifyInteger total;
 	SpotifyInteger offset;
+	SpotifyInteger limit;
 	struct json_object *items; /* an array of count entries */
 	int count;
 } Envelope;
@@ -28,6 +29,7 @@ typedef struct Envelope
 static const SpotifyFieldRule envelope_rules[] = {
 	{ "total", spotify_field_integer, offsetof(Envelope, total) },
 	{ "offset", spotify_field_integer, offsetof(Envelope, offset) },
+	{ "limit", spotify_field_integer, offsetof(Envelope, limit) },
 	{ .name = NULL },
 };
 
@@ -87,6 +89,7 @@ read_saved_page(struct json_object *root, void *target,
 
 	page->total = envelope.total.value;
 	page->offset = envelope.offset;
+	page->limit = envelope.limit;
 	page->count = envelope.count;
 	page->entries = spotify_arena_alloc(
 		&page->arena, (size_t) page->count * sizeof(SpotifySavedEntry));

@@ -8,7 +8,11 @@
 #ifndef SPOTIFY_ENDPOINT_H
 #define SPOTIFY_ENDPOINT_H
 
-/* Most entries that one page may hold: limit is 1 to 50. */
+/*
+ * How many entries of a list are asked for at once: limit is 1 to 50.  Spotify
+ * has lowered that for search (2026-02), so an answer may hold fewer, and then
+ * says so in its own limit.
+ */
 #define SPOTIFY_PAGE_SIZE 50
 
 /*

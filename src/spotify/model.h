@@ -115,6 +115,7 @@ typedef struct SpotifySavedPage
 	SpotifyArena arena;
 	int32_t total;		   /* of the whole list, never negative */
 	SpotifyInteger offset; /* as echoed */
+	SpotifyInteger limit;  /* how many entries a page holds, as told */
 	int count;			   /* entries received, null ones included */
 	SpotifySavedEntry *entries;
 } SpotifySavedPage;

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "spotify/endpoint.h"
-
 /*
  * A list with so many places more than twice the known ones is read whole:
  * most of it is new, or its total is not to be believed.
@@ -82,38 +80,65 @@ spotify_known_release(SpotifyKnownList *known)
 	memset(known, 0, sizeof(*known));
 }
 
+/* How many pages so many entries take. */
 static int
-page_count(int entries)
+page_count(const SpotifyScan *scan, int entries)
 {
-	return (entries + SPOTIFY_PAGE_SIZE - 1) / SPOTIFY_PAGE_SIZE;
+	return (int) (((int64_t) entries + scan->page_size - 1) / scan->page_size);
 }
 
 /* The first page is read in any case. */
 int
-spotify_audit_count(const SpotifyAudit *audit, int total)
+spotify_audit_count(const SpotifyAudit *audit, const SpotifyScan *scan)
 {
-	int others = page_count(total) - 1;
+	int others = page_count(scan, scan->total) - 1;
 
 	if (others < 0)
 		others = 0;
 	return audit->pages < others ? audit->pages : others;
 }
 
+/* If pages had another size before, some positions are read once more. */
 int
-spotify_audit_offset(const SpotifyAudit *audit, int total, int page)
+spotify_audit_offset(const SpotifyAudit *audit, const SpotifyScan *scan,
+					 int page)
 {
-	int others = page_count(total) - 1;
-	int first = audit->offset / SPOTIFY_PAGE_SIZE - 1;
+	int others = page_count(scan, scan->total) - 1;
+	int first = audit->offset / scan->page_size - 1;
 
 	if (first < 0)
 		first = 0;
-	return (1 + (first + page) % others) * SPOTIFY_PAGE_SIZE;
+	return (1 + (first + page) % others) * scan->page_size;
+}
+
+int
+spotify_delta_plan_audit_end(const SpotifyDeltaPlan *plan,
+							 const SpotifyScan *scan, const SpotifyAudit *audit)
+{
+	int count = spotify_audit_count(audit, scan);
+
+	if (!plan->has_audit)
+		return audit->offset;
+	if (count == 0)
+		return scan->total;
+	return spotify_audit_offset(audit, scan, count - 1) + scan->page_size;
+}
+
+static bool
+is_page_received(const SpotifyScan *scan, int offset)
+{
+	for (int i = 0; i < scan->page_size && offset + i < scan->total; i++)
+	{
+		if (!spotify_scan_is_received(scan, offset + i))
+			return false;
+	}
+	return true;
 }
 
 static void
 ask_for_page(SpotifyDeltaPlan *plan, const SpotifyScan *scan, int offset)
 {
-	if (spotify_scan_is_received(scan, offset))
+	if (is_page_received(scan, offset))
 		return;
 	for (int i = 0; i < plan->offset_count; i++)
 	{
@@ -127,12 +152,11 @@ static void
 ask_for_audit(SpotifyDeltaPlan *plan, const SpotifyScan *scan,
 			  const SpotifyAudit *audit)
 {
-	int count = spotify_audit_count(audit, scan->total);
+	int count = spotify_audit_count(audit, scan);
 
-	plan->has_audit = count > 0;
+	plan->has_audit = audit->pages > 0;
 	for (int page = 0; page < count; page++)
-		ask_for_page(plan, scan,
-					 spotify_audit_offset(audit, scan->total, page));
+		ask_for_page(plan, scan, spotify_audit_offset(audit, scan, page));
 }
 
 /* Whether everything read stands where it stood. */
@@ -190,7 +214,7 @@ find_head(Alignment *alignment)
 
 	end = grown_by < position ? 2 * position : grown_by + 1;
 	for (int offset = position; offset < end && offset < scan->total;
-		 offset += SPOTIFY_PAGE_SIZE)
+		 offset += scan->page_size)
 		ask_for_page(alignment->plan, scan, offset);
 	return false;
 }
@@ -227,6 +251,7 @@ find_left(Alignment *alignment)
 static bool
 close_stretch(Alignment *alignment, int position, int index)
 {
+	const SpotifyScan *scan = alignment->scan;
 	int first = alignment->position + 1;
 	int length = position - first;
 	int known_length = index - alignment->index - 1;
@@ -240,8 +265,8 @@ close_stretch(Alignment *alignment, int position, int index)
 				*alignment->left[alignment->index + 1 + i];
 	}
 	else if (length > 0)
-		ask_for_page(alignment->plan, alignment->scan,
-					 first + page_count(length) / 2 * SPOTIFY_PAGE_SIZE);
+		ask_for_page(alignment->plan, scan,
+					 first + page_count(scan, length) / 2 * scan->page_size);
 	return true;
 }
 
@@ -364,7 +389,7 @@ find_changes(Alignment *alignment, const SpotifyAudit *audit)
 	plan->has_losses = alignment->head + alignment->left_count > scan->total;
 	if (!align(alignment))
 		return SPOTIFY_DELTA_BROKEN;
-	if (alignment->head < SPOTIFY_PAGE_SIZE)
+	if (alignment->head < scan->page_size)
 		ask_for_audit(plan, scan, audit);
 	return plan->offset_count > 0 ? SPOTIFY_DELTA_READ : SPOTIFY_DELTA_CHANGED;
 }
@@ -397,7 +422,9 @@ spotify_delta_plan_make(SpotifyDeltaPlan *plan, const SpotifyKnownList *known,
 	plan->verdict = SPOTIFY_DELTA_BROKEN;
 	if (scan->total > 2 * (int64_t) known->count + MUCH_LONGER)
 		return true;
-	plan->offsets = calloc(page_count(scan->total) + 1, sizeof(*plan->offsets));
+	/* Each page once, and once more where pages of other sizes came between. */
+	plan->offsets = calloc(2 * ((size_t) page_count(scan, scan->total) + 1),
+						   sizeof(*plan->offsets));
 	plan->list = calloc(scan->total + 1, sizeof(*plan->list));
 	if (plan->offsets == NULL || plan->list == NULL)
 		return false;

@@ -42,16 +42,21 @@ extern bool spotify_known_complete(SpotifyKnownList *known);
 
 extern void spotify_known_release(SpotifyKnownList *known);
 
-/* The pages that a run reads in turn, beside the newest. */
+/*
+ * The pages that a run reads in turn, beside the newest.  Positions are what a
+ * turn is kept by, since pages may have another size in the next run.
+ */
 typedef struct SpotifyAudit
 {
-	int offset; /* of the first one */
-	int pages;
+	int offset; /* up to which the audit has come, 0: it begins */
+	int pages;	/* to be read */
 } SpotifyAudit;
 
 /* How many pages there are to read, and the offset of each, in a list. */
-extern int spotify_audit_count(const SpotifyAudit *audit, int total);
-extern int spotify_audit_offset(const SpotifyAudit *audit, int total, int page);
+extern int spotify_audit_count(const SpotifyAudit *audit,
+							   const SpotifyScan *scan);
+extern int spotify_audit_offset(const SpotifyAudit *audit,
+								const SpotifyScan *scan, int page);
 
 typedef enum SpotifyDeltaVerdict
 {
@@ -68,7 +73,7 @@ typedef struct SpotifyDeltaPlan
 	int *offsets; /* malloc'd: pages to read, all at once if that can be */
 	int offset_count;
 	SpotifyListEntry *list; /* malloc'd: the list of scan->total places */
-	bool has_audit;			/* the pages of the audit are among those read */
+	bool has_audit;			/* what is next in the audit is among those read */
 	bool has_losses;		/* places of the known list are gone */
 } SpotifyDeltaPlan;
 
@@ -81,6 +86,11 @@ extern bool spotify_delta_plan_make(SpotifyDeltaPlan *plan,
 									const SpotifyKnownList *known,
 									const SpotifyScan *scan,
 									const SpotifyAudit *audit);
+
+/* Up to which position the audit has come, once the pages asked for are read. */
+extern int spotify_delta_plan_audit_end(const SpotifyDeltaPlan *plan,
+										const SpotifyScan *scan,
+										const SpotifyAudit *audit);
 
 extern void spotify_delta_plan_release(SpotifyDeltaPlan *plan);
 

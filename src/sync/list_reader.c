@@ -10,6 +10,8 @@
  * short, empty and zeroed pages, so:
  *
  * - an odd page is asked for again, a few times;
+ * - pages are as large as the first one says, and where one turns out to be
+ *   smaller than that, what it left is asked for too;
  * - a pass in which the list moved is given up and done again, unless the last
  *   run has done so in vain and the list is as long as it was then;
  * - a pass that a rate limit cuts is kept, and a later run goes on from there;
@@ -35,10 +37,10 @@
 #define MAX_REREADS 2
 
 /*
- * A pass ends after so many pages in a row that brought no new id: otherwise a
- * total of two billion would keep it going for ever.
+ * A pass ends after pages for so many entries in a row that brought no new id:
+ * otherwise a total of two billion would keep it going for ever.
  */
-#define MAX_BARREN_PAGES 20
+#define MAX_BARREN_ENTRIES (20 * SPOTIFY_PAGE_SIZE)
 
 typedef enum PagePurpose
 {
@@ -51,6 +53,7 @@ typedef struct PageRequest
 {
 	PagePurpose purpose;
 	int offset;
+	int length; /* entries that are wanted from there on */
 	int rereads;
 } PageRequest;
 
@@ -74,7 +77,7 @@ struct SpotifyListReader
 	MemoryContext context; /* of its page requests */
 	int under_way;
 	int next_offset;
-	int barren_pages; /* in a row */
+	int barren_entries; /* of pages in a row */
 	bool is_given_up;
 	bool is_check_passed;
 };
@@ -107,18 +110,60 @@ release_delta(void *arg)
 }
 
 static void
-ask_for_page(ListReader *reader, PagePurpose purpose, int offset, int rereads)
+send_request(ListReader *reader, const PageRequest *wanted)
 {
 	PageRequest *request =
 		MemoryContextAlloc(reader->context, sizeof(PageRequest));
 
-	request->purpose = purpose;
-	request->offset = offset;
-	request->rereads = rereads;
+	*request = *wanted;
 	spotify_client_get(
 		reader->client,
-		reader->collection->page_url(spotify_setting_api_url, offset), request);
+		reader->collection->page_url(spotify_setting_api_url, request->offset),
+		request);
 	reader->under_way++;
+}
+
+/* Asks for entries of the list, which is one page or the rest of one. */
+static void
+ask_for_entries(ListReader *reader, PagePurpose purpose, int offset, int length)
+{
+	PageRequest request = { .purpose = purpose,
+							.offset = offset,
+							.length = length };
+
+	send_request(reader, &request);
+}
+
+static void
+ask_for_page(ListReader *reader, PagePurpose purpose, int offset)
+{
+	const SpotifyScan *scan = &reader->reading->scan;
+
+	ask_for_entries(reader, purpose, offset,
+					Min(scan->page_size, scan->total - offset));
+}
+
+static void
+ask_again(ListReader *reader, const PageRequest *request)
+{
+	PageRequest again = *request;
+
+	again.rereads++;
+	send_request(reader, &again);
+}
+
+/*
+ * Asks for what a page left of the entries that were wanted, because pages
+ * became smaller.  A delta counts on having all of them.
+ */
+static void
+ask_for_rest(ListReader *reader, const PageRequest *request)
+{
+	int left = request->length - reader->page.count;
+
+	if (left > 0 && (reader->wants_delta || !reader->is_given_up))
+		ask_for_entries(reader, request->purpose,
+						request->offset + reader->page.count, left);
 }
 
 /*
@@ -161,7 +206,10 @@ receive_page(ListReader *reader)
 	return exchange->request.tag;
 }
 
-/* Adds the page at hand; the pass ends if pages bring nothing new any more. */
+/*
+ * Adds the page at hand.  The pass ends if pages bring nothing new any more, or
+ * if it can be done again and the list has moved.
+ */
 static void
 keep_page(ListReader *reader, int offset)
 {
@@ -179,8 +227,11 @@ keep_page(ListReader *reader, int offset)
 	}
 
 	if (scan->distinct > distinct_before)
-		reader->barren_pages = 0;
-	else if (++reader->barren_pages >= MAX_BARREN_PAGES)
+		reader->barren_entries = 0;
+	else
+		reader->barren_entries += scan->page_size;
+	if (reader->barren_entries >= MAX_BARREN_ENTRIES ||
+		(!scan->is_unbroken && !reader->is_last_pass))
 		reader->is_given_up = true;
 }
 
@@ -189,14 +240,9 @@ static void
 handle_odd_page(ListReader *reader, const PageRequest *request)
 {
 	if (request->rereads < MAX_REREADS)
-	{
-		ask_for_page(reader, request->purpose, request->offset,
-					 request->rereads + 1);
-		return;
-	}
-	keep_page(reader, request->offset);
-	if (!reader->is_last_pass)
-		reader->is_given_up = true;
+		ask_again(reader, request);
+	else
+		keep_page(reader, request->offset);
 }
 
 /*
@@ -208,12 +254,13 @@ handle_check(ListReader *reader, const PageRequest *request)
 {
 	const SpotifyScan *scan = &reader->reading->scan;
 
-	reader->is_check_passed =
-		spotify_scan_has_page(scan, &reader->page, request->offset);
-	if (!reader->is_check_passed && scan->total > 0 &&
-		request->rereads < MAX_REREADS &&
-		!spotify_scan_page_fits(scan, &reader->page, request->offset))
-		ask_for_page(reader, PAGE_CHECK, request->offset, request->rereads + 1);
+	if (spotify_scan_has_page(scan, &reader->page, request->offset))
+		ask_for_rest(reader, request);
+	else if (scan->total > 0 && request->rereads < MAX_REREADS &&
+			 !spotify_scan_page_fits(scan, &reader->page, request->offset))
+		ask_again(reader, request);
+	else
+		reader->is_check_passed = false;
 }
 
 static void
@@ -223,7 +270,10 @@ handle_page(ListReader *reader, const PageRequest *request)
 		handle_check(reader, request);
 	else if (spotify_scan_page_fits(&reader->reading->scan, &reader->page,
 									request->offset))
+	{
 		keep_page(reader, request->offset);
+		ask_for_rest(reader, request);
+	}
 	else
 		handle_odd_page(reader, request);
 }
@@ -261,16 +311,16 @@ handle_next_page(ListReader *reader)
 static bool
 check_page(ListReader *reader, int offset)
 {
-	reader->is_check_passed = false;
-	ask_for_page(reader, PAGE_CHECK, offset, 0);
+	reader->is_check_passed = true;
+	ask_for_page(reader, PAGE_CHECK, offset);
 	while (reader->under_way > 0)
 		handle_next_page(reader);
-	return reader->is_check_passed;
+	return reader->is_check_passed && !reader->reading->is_cut;
 }
 
 /* Forgets the pass before, which the one that begins replaces. */
 static void
-begin_scan(ListReader *reader, int total)
+begin_scan(ListReader *reader)
 {
 	SpotifyListReading *reading = reader->reading;
 
@@ -279,27 +329,29 @@ begin_scan(ListReader *reader, int total)
 	if (reading->catalog != NULL)
 		spotify_catalog_release(reading->catalog);
 	reading->catalog = spotify_catalog_create();
-	if (!spotify_scan_begin(&reading->scan, total))
+	if (!spotify_scan_begin(&reading->scan, &reader->page))
 		spotify_report_out_of_memory();
 }
 
 /*
- * Receives the first page of a pass: its total is that of the pass.  Returns
- * false if a rate limit refused it, in which case the pass before stays.
+ * Receives the first page of a pass: its total and its size are those of the
+ * pass.  Returns false if a rate limit refused it, in which case the pass before
+ * stays.
  */
 static bool
 begin_pass(ListReader *reader)
 {
 	PageRequest *request;
 
-	reader->next_offset = SPOTIFY_PAGE_SIZE;
-	reader->barren_pages = 0;
+	reader->barren_entries = 0;
 	reader->is_given_up = false;
-	ask_for_page(reader, PAGE_OF_PASS, 0, 0);
+	ask_for_entries(reader, PAGE_OF_PASS, 0, SPOTIFY_PAGE_SIZE);
 	request = receive_page(reader);
 	if (request == NULL)
 		return false;
-	begin_scan(reader, reader->page.total);
+	begin_scan(reader);
+	reader->next_offset = reader->reading->scan.page_size;
+	request->length = Min(reader->next_offset, reader->page.total);
 	if (reader->page.total == reader->stuck_total)
 		reader->is_last_pass = true;
 	finish_page(reader, request);
@@ -337,7 +389,7 @@ resume(ListReader *reader)
 	if (!scan->is_unbroken)
 		return;
 	/* A rate limit leaves the question to the next run. */
-	if (!check_page(reader, offset - SPOTIFY_PAGE_SIZE) &&
+	if (!check_page(reader, offset - scan->page_size) &&
 		!reader->reading->is_cut)
 		scan->is_unbroken = false;
 }
@@ -349,21 +401,30 @@ resume(ListReader *reader)
  */
 #define PAGES_AHEAD 2
 
+/* Goes on to an entry that was not received; false if there is none. */
+static bool
+find_next_offset(ListReader *reader)
+{
+	const SpotifyScan *scan = &reader->reading->scan;
+
+	while (spotify_scan_is_received(scan, reader->next_offset))
+		reader->next_offset++;
+	return reader->next_offset < scan->total;
+}
+
 /* Keeps as many requests under way as may be, until the list is read. */
 static void
 read_pages(ListReader *reader)
 {
-	const SpotifyScan *scan = &reader->reading->scan;
-
 	for (;;)
 	{
-		while (!reader->is_given_up && reader->next_offset < scan->total &&
+		while (!reader->is_given_up &&
 			   reader->under_way <
-				   PAGES_AHEAD * spotify_setting_max_concurrency)
+				   PAGES_AHEAD * spotify_setting_max_concurrency &&
+			   find_next_offset(reader))
 		{
-			if (!spotify_scan_is_received(scan, reader->next_offset))
-				ask_for_page(reader, PAGE_OF_PASS, reader->next_offset, 0);
-			reader->next_offset += SPOTIFY_PAGE_SIZE;
+			ask_for_page(reader, PAGE_OF_PASS, reader->next_offset);
+			reader->next_offset += reader->reading->scan.page_size;
 		}
 		if (reader->under_way == 0)
 			break;
@@ -379,7 +440,7 @@ read_asked_pages(ListReader *reader, const SpotifyDeltaPlan *delta)
 	{
 		if (reader->stored->known.places == NULL)
 			spotify_stored_list_load_page(reader->stored, delta->offsets[i]);
-		ask_for_page(reader, PAGE_OF_PASS, delta->offsets[i], 0);
+		ask_for_page(reader, PAGE_OF_PASS, delta->offsets[i]);
 	}
 	while (reader->under_way > 0)
 		handle_next_page(reader);

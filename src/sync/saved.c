@@ -23,8 +23,8 @@
 #include "sync/saved_checks.h"
 
 /* Why a run is partial, for its row. */
-#define LIST_MOVED                                                             \
-	"the list changed while it was read, or did not add up: additions were kept, removals were not looked for"
+#define LIST_MOVED	 "the list changed while it was read, or did not add up"
+#define LIST_UNKNOWN ": additions were kept, removals were not looked for"
 #define LIST_CUT                                                               \
 	"a rate limit ended the run: what was read is kept, and the next run goes on from there"
 #define PROOF_CUT                                                              \
@@ -69,21 +69,50 @@ make_plan(SavedSync *sync)
 		spotify_report_out_of_memory();
 }
 
+/* Why a reading is not the whole list as it is now. */
 static const char *
-why_partial(const SavedSync *sync)
+why_incomplete(const SpotifyScan *scan)
+{
+	int echo_count = spotify_scan_echo_count(scan);
+
+	if (scan->odd_limit.is_known)
+		return psprintf(
+			"a page cannot be that has %d entries, of %d asked for, and \"limit\": %d",
+			scan->odd_limit_count, SPOTIFY_PAGE_SIZE, scan->odd_limit.value);
+	if (echo_count > 0)
+		return psprintf("Spotify told the same %d entries at each offset",
+						echo_count);
+	return LIST_MOVED;
+}
+
+static const char *
+find_reason(const SavedSync *sync)
 {
 	if (sync->reading->is_cut)
 		return LIST_CUT;
 	if (sync->proof.is_cut)
 		return PROOF_CUT;
 	if (!sync->reading->is_complete)
-		return LIST_MOVED;
+		return psprintf("%s" LIST_UNKNOWN,
+						why_incomplete(&sync->reading->scan));
 	if (sync->proof.unproven_count > 0)
 		return REMOVALS_UNPROVEN;
 	/* Entries without identity may well be tracks that are missing. */
 	if (sync->proof.contradicted_count > sync->reading->unidentified)
 		return LIST_CONTRADICTED;
 	return NULL;
+}
+
+/* Why the run is partial, with how much of the list is known; or NULL. */
+static const char *
+why_partial(const SavedSync *sync)
+{
+	const SpotifyScan *scan = &sync->reading->scan;
+	const char *reason = find_reason(sync);
+
+	return reason == NULL ? NULL
+						  : psprintf("%s (%d of %d entries were received)",
+									 reason, scan->received, scan->total);
 }
 
 /*
@@ -133,17 +162,12 @@ static void
 record_audit(SavedSync *sync)
 {
 	const SpotifyListReading *reading = sync->reading;
-	const SpotifyAudit *audit = &sync->stored->audit;
-	int total = reading->scan.total;
-	int pages;
 
 	if (!reading->is_delta)
 		return;
-	pages = spotify_audit_count(audit, total);
 	sync->run.record.audit_offset.is_known = true;
-	sync->run.record.audit_offset.value =
-		reading->delta.has_audit ? spotify_audit_offset(audit, total, pages - 1)
-								 : audit->offset - SPOTIFY_PAGE_SIZE;
+	sync->run.record.audit_offset.value = spotify_delta_plan_audit_end(
+		&reading->delta, &reading->scan, &sync->stored->audit);
 }
 
 /* Leaves to the next run where to go on, or that it begins anew. */
@@ -182,6 +206,7 @@ static Datum
 write_changes(SavedSync *sync, MemoryContext result_context)
 {
 	const SpotifyRunRecord *record = &sync->run.record;
+	const char *partial_because = why_partial(sync);
 	MemoryContext old;
 	Datum row;
 
@@ -192,7 +217,7 @@ write_changes(SavedSync *sync, MemoryContext result_context)
 	keep_progress(sync);
 
 	old = MemoryContextSwitchTo(result_context);
-	row = spotify_run_finish(&sync->run, why_partial(sync));
+	row = spotify_run_finish(&sync->run, partial_because);
 	MemoryContextSwitchTo(old);
 
 	write_items(sync, sync->plan.changes, sync->plan.change_count);

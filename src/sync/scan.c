@@ -12,11 +12,30 @@
 
 #define INITIAL_CAPACITY 256
 
+/* Whether a page says how many entries it can hold, and that can be true. */
+static bool
+tells_size(const SpotifySavedPage *page)
+{
+	return page->limit.is_known && page->limit.value >= 1 &&
+		   page->limit.value <= SPOTIFY_PAGE_SIZE &&
+		   page->limit.value >= page->count;
+}
+
+/* A page of zeros says nothing but that the list is empty. */
+static bool
+is_size_possible(const SpotifySavedPage *page)
+{
+	return !page->limit.is_known || tells_size(page) ||
+		   (page->total == 0 && page->count == 0);
+}
+
 bool
-spotify_scan_begin(SpotifyScan *scan, int32_t total)
+spotify_scan_begin(SpotifyScan *scan, const SpotifySavedPage *first_page)
 {
 	memset(scan, 0, sizeof(*scan));
-	scan->total = total;
+	scan->total = first_page->total;
+	scan->page_size =
+		tells_size(first_page) ? first_page->limit.value : SPOTIFY_PAGE_SIZE;
 	scan->is_unbroken = true;
 	scan->ids = lh_kchar_table_new(INITIAL_CAPACITY, NULL);
 	return scan->ids != NULL;
@@ -33,13 +52,15 @@ spotify_scan_release(SpotifyScan *scan)
 }
 
 static int
-expected_count(const SpotifyScan *scan, int offset)
+expected_count(const SpotifyScan *scan, const SpotifySavedPage *page,
+			   int offset)
 {
+	int size = tells_size(page) ? page->limit.value : scan->page_size;
 	int left = scan->total - offset;
 
 	if (left < 0)
 		return 0;
-	return left < SPOTIFY_PAGE_SIZE ? left : SPOTIFY_PAGE_SIZE;
+	return left < size ? left : size;
 }
 
 bool
@@ -47,8 +68,8 @@ spotify_scan_page_fits(const SpotifyScan *scan, const SpotifySavedPage *page,
 					   int offset)
 {
 	return page->offset.is_known && page->offset.value == offset &&
-		   page->total == scan->total &&
-		   page->count == expected_count(scan, offset);
+		   page->total == scan->total && is_size_possible(page) &&
+		   page->count == expected_count(scan, page, offset);
 }
 
 static bool
@@ -81,8 +102,9 @@ copy_id(SpotifyScan *scan, const char *id)
 }
 
 /*
- * Puts an entry at a position, unless one is there already.  An id that stands
- * elsewhere too tells that the list moved, or repeats it.
+ * Puts an entry at a position, unless one is there already: another one there
+ * tells that the list moved.  An id that stands elsewhere too tells that too,
+ * or repeats it.
  */
 static bool
 put_entry(SpotifyScan *scan, int position, const char *id,
@@ -94,9 +116,14 @@ put_entry(SpotifyScan *scan, int position, const char *id,
 		return false;
 	entry = &scan->entries[position];
 	if (entry->is_received)
+	{
+		if (!spotify_list_entry_equals(entry, id, added_at))
+			scan->is_unbroken = false;
 		return true;
+	}
 	if (position >= scan->count)
 		scan->count = position + 1;
+	scan->received++;
 	entry->is_received = true;
 	entry->added_at = added_at;
 	if (id == NULL)
@@ -142,13 +169,45 @@ count_entry(SpotifyScan *scan, const SpotifySavedPage *page, int entry)
 		scan->contradictory++;
 }
 
+/* Whether the scan has no other entries where those of the page would be. */
+static bool
+is_page_at(const SpotifyScan *scan, const SpotifySavedPage *page, int offset)
+{
+	for (int i = 0; i < page->count; i++)
+	{
+		if (spotify_scan_is_received(scan, offset + i) &&
+			!spotify_list_entry_equals(&scan->entries[offset + i],
+									   page->entries[i].id,
+									   page->entries[i].added_at))
+			return false;
+	}
+	return true;
+}
+
+/* Notes what tells why a list that does not add up is as it is. */
+static void
+note_oddities(SpotifyScan *scan, const SpotifySavedPage *page, int offset)
+{
+	if (!is_size_possible(page) && !scan->odd_limit.is_known)
+	{
+		scan->odd_limit = page->limit;
+		scan->odd_limit_count = page->count;
+	}
+	if (offset == 0 || page->count == 0)
+		return;
+	if (!spotify_scan_is_received(scan, 0) || !is_page_at(scan, page, 0))
+		scan->has_other_pages = true;
+	else if (page->count > scan->echo_count)
+		scan->echo_count = page->count;
+}
+
 bool
 spotify_scan_add_page(SpotifyScan *scan, const SpotifySavedPage *page,
 					  int offset)
 {
 	if (!spotify_scan_page_fits(scan, page, offset))
 		scan->is_unbroken = false;
-	scan->received += page->count;
+	note_oddities(scan, page, offset);
 	for (int i = 0; i < page->count; i++)
 	{
 		const SpotifySavedEntry *saved = &page->entries[i];
@@ -194,17 +253,8 @@ bool
 spotify_scan_has_page(const SpotifyScan *scan, const SpotifySavedPage *page,
 					  int offset)
 {
-	if (!spotify_scan_page_fits(scan, page, offset) ||
-		offset + page->count > scan->count)
-		return false;
-	for (int i = 0; i < page->count; i++)
-	{
-		if (!spotify_list_entry_equals(&scan->entries[offset + i],
-									   page->entries[i].id,
-									   page->entries[i].added_at))
-			return false;
-	}
-	return true;
+	return spotify_scan_page_fits(scan, page, offset) &&
+		   is_page_at(scan, page, offset);
 }
 
 bool
@@ -212,6 +262,12 @@ spotify_scan_adds_up(const SpotifyScan *scan)
 {
 	return scan->is_unbroken && scan->count == scan->total &&
 		   scan->distinct + scan->unidentified == scan->total;
+}
+
+int
+spotify_scan_echo_count(const SpotifyScan *scan)
+{
+	return scan->has_other_pages || scan->distinct == 0 ? 0 : scan->echo_count;
 }
 
 int
@@ -264,7 +320,6 @@ take_over(SpotifyScan *scan, const SpotifyListEntry *saved, int saved_count,
 		if (!put_entry(scan, shift + i, saved[i].id, saved[i].added_at))
 			return false;
 	}
-	scan->received = spotify_scan_prefix_length(scan);
 	scan->taken_over = scan->received - received;
 	scan->taken_unidentified = scan->unidentified - unidentified;
 	return true;
@@ -278,7 +333,7 @@ spotify_scan_resume(SpotifyScan *scan, const SpotifyListEntry *saved,
 	int removed = shift < 0 ? 0 : saved_total + shift - scan->total;
 
 	if (shift < 0 || removed < 0 ||
-		saved_count + shift - removed <= SPOTIFY_PAGE_SIZE)
+		saved_count + shift - removed <= scan->count)
 		return 0;
 	if (removed > 0)
 	{

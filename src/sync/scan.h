@@ -21,6 +21,7 @@ typedef struct SpotifyScan
 {
 	SpotifyArena arena;
 	int32_t total;			   /* as the first page said */
+	int page_size;			   /* entries of a page: 1 to those asked for */
 	bool is_unbroken;		   /* every page so far was what was asked for */
 	int received;			   /* entries, those without identity included */
 	int unidentified;		   /* entries without identity */
@@ -29,6 +30,10 @@ typedef struct SpotifyScan
 	int distinct;			   /* ids */
 	int dated;				   /* entries with identity that have a date */
 	int contradictory;		   /* entries whose page has another date too */
+	SpotifyInteger odd_limit;  /* that a page said and that cannot be */
+	int odd_limit_count;	   /* entries of that page */
+	int echo_count;			   /* entries of a page that is the first again */
+	bool has_other_pages;	   /* than the first one, and such */
 	SpotifyListEntry *entries; /* malloc'd, by position */
 	int count;				   /* up to the last position received */
 	int capacity;
@@ -46,27 +51,33 @@ extern bool spotify_list_entry_equals(const SpotifyListEntry *entry,
 									  const char *id,
 									  SpotifyTimestamp added_at);
 
-/* Begins a pass.  Returns false when memory is out. */
-extern bool spotify_scan_begin(SpotifyScan *scan, int32_t total);
+/*
+ * Begins a pass.  Its first page, which is still to be added, says how many
+ * entries there are, and how many a page holds.  Returns false when memory is
+ * out.
+ */
+extern bool spotify_scan_begin(SpotifyScan *scan,
+							   const SpotifySavedPage *first_page);
 
 extern void spotify_scan_release(SpotifyScan *scan);
 
 /*
  * Whether a page is what was asked for: the offset echoed is the one asked,
- * total is that of the first page, and it has as many entries as it must.
+ * total is that of the first page, its size is possible, and it has as many
+ * entries as it must by that size.  It need not be the size of other pages.
  */
 extern bool spotify_scan_page_fits(const SpotifyScan *scan,
 								   const SpotifySavedPage *page, int offset);
 
 /*
- * Adds a page that was asked for at an offset.  A page that does not fit
- * leaves the scan broken, but what it holds is kept.  Returns false when
- * memory is out.
+ * Adds a page that was asked for at an offset.  A page that does not fit, or
+ * differs from what was received of its positions before, leaves the scan
+ * broken, but what it holds is kept.  Returns false when memory is out.
  */
 extern bool spotify_scan_add_page(SpotifyScan *scan,
 								  const SpotifySavedPage *page, int offset);
 
-/* Whether a page, read again, is what the scan has at that offset. */
+/* Whether a page is what the scan has of it; some of it must be there. */
 extern bool spotify_scan_has_page(const SpotifyScan *scan,
 								  const SpotifySavedPage *page, int offset);
 
@@ -75,6 +86,12 @@ extern bool spotify_scan_has_page(const SpotifyScan *scan,
  * and entries without identity add up to total.
  */
 extern bool spotify_scan_adds_up(const SpotifyScan *scan);
+
+/*
+ * How many entries were told again and again, whatever the offset; 0 if some
+ * page was another one.
+ */
+extern int spotify_scan_echo_count(const SpotifyScan *scan);
 
 /* How many positions from the first on were received without a hole. */
 extern int spotify_scan_prefix_length(const SpotifyScan *scan);

@@ -26,13 +26,13 @@ release_known(void *arg)
 static void
 plan_audit(SpotifyStoredList *stored, int audit_offset, bool has_unplaced)
 {
-	stored->audit.offset = audit_offset + SPOTIFY_PAGE_SIZE;
+	stored->audit.offset = audit_offset;
 	stored->audit.pages = spotify_setting_audit_pages;
 	if (!has_unplaced || stored->audit.pages == 0 ||
 		stored->audit.offset < stored->known.count)
 		return;
 	stored->is_turn_of_unplaced = true;
-	stored->audit.offset = SPOTIFY_PAGE_SIZE;
+	stored->audit.offset = 0;
 	stored->audit.pages = 0;
 }
 

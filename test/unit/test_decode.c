@@ -39,6 +39,7 @@ test_page(void)
 		return;
 	tap_is_int(page.total, 3, "total");
 	tap_ok(page.offset.is_known && page.offset.value == 0, "offset");
+	tap_ok(page.limit.is_known && page.limit.value == 50, "limit");
 	tap_is_int(page.count, 3, "count");
 	tap_ok(page.entries[0].added_at.is_known, "added_at is known");
 	tap_is_int(page.entries[0].added_at.value,
@@ -133,6 +134,7 @@ test_numbers_as_floats(void)
 		return;
 	tap_is_int(page.total, 1204, "total as 1.204E3");
 	tap_ok(page.offset.is_known && page.offset.value == 150, "offset as 150.0");
+	tap_ok(page.limit.is_known && page.limit.value == 50, "limit as 50.0");
 	track = &page.entries[0].track;
 	tap_is_int(track->duration_ms.value, 215400, "duration_ms as 215400.0");
 	tap_is_int(track->popularity.value, 41, "popularity as 4.1E1");

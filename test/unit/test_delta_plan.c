@@ -37,7 +37,9 @@ typedef struct Library
 	int count;
 	int next_item;
 	int64_t clock;
-	bool has_new_null; /* amid the list, since the last full scan */
+	bool has_new_null;	  /* amid the list, since the last full scan */
+	int page_size;		  /* of the pages that the server sends */
+	bool has_other_sizes; /* some are smaller or larger, by chance */
 } Library;
 
 typedef struct Row
@@ -332,17 +334,39 @@ load_known(int first, int count)
 						  run.items[i].added_at);
 }
 
+static int
+choose_page_size(void)
+{
+	static const int sizes[] = { SPOTIFY_PAGE_SIZE, 20, 7, 33 };
+
+	if (library.has_other_sizes && random_below(3) == 0)
+		return sizes[random_below(4)];
+	return library.page_size;
+}
+
+/* What pages are like may change from run to run, and within one. */
 static void
+change_pages(void)
+{
+	library.page_size = SPOTIFY_PAGE_SIZE;
+	if (random_below(2) == 0)
+		library.page_size = 5 + random_below(SPOTIFY_PAGE_SIZE - 4);
+	library.has_other_sizes = random_below(4) == 0;
+}
+
+/* Reads one page as large as the server makes it; returns its entries. */
+static int
 read_page(int offset)
 {
 	SpotifySavedEntry entries[SPOTIFY_PAGE_SIZE];
 	char ids[SPOTIFY_PAGE_SIZE][ID_SIZE];
 	SpotifySavedPage page = { .total = library.count,
 							  .offset = { true, offset },
+							  .limit = { true, choose_page_size() },
 							  .entries = entries };
 
 	memset(entries, 0, sizeof(entries));
-	for (int i = offset; i < library.count && page.count < SPOTIFY_PAGE_SIZE;
+	for (int i = offset; i < library.count && page.count < page.limit.value;
 		 i++)
 	{
 		SpotifySavedEntry *entry = &entries[page.count];
@@ -354,17 +378,34 @@ read_page(int offset)
 		page.count++;
 	}
 	run.requests++;
+	if (run.scan.ids == NULL && !spotify_scan_begin(&run.scan, &page))
+		abort();
 	if (!spotify_scan_add_page(&run.scan, &page, offset))
 		abort();
+	return page.count;
+}
+
+/* Reads a page as large as the first one, in several if they became smaller. */
+static void
+read_whole_page(int offset)
+{
+	int first = offset;
+
+	do
+	{
+		offset += read_page(offset);
+	} while (offset < first + run.scan.page_size && offset < library.count);
 }
 
 static void
 read_all(void)
 {
 	run.is_full = true;
-	for (int offset = 0; offset < library.count; offset += SPOTIFY_PAGE_SIZE)
+	for (int offset = 0; offset < library.count;)
 	{
-		if (!spotify_scan_is_received(&run.scan, offset))
+		if (spotify_scan_is_received(&run.scan, offset))
+			offset++;
+		else
 			read_page(offset);
 	}
 	run.requests++; /* the first page again */
@@ -493,7 +534,7 @@ read_changes(SpotifyDeltaPlan *delta, const SpotifyAudit *audit)
 		{
 			for (int i = 0; i < delta->offset_count; i++)
 			{
-				read_page(delta->offsets[i]);
+				read_whole_page(delta->offsets[i]);
 				load_known(delta->offsets[i], SPOTIFY_PAGE_SIZE);
 			}
 		}
@@ -528,11 +569,10 @@ make_run(bool is_delta)
 		inexact_runs++;
 		is_delta = false;
 	}
-	if (!spotify_known_begin(&run.known, run.known_count) ||
-		!spotify_scan_begin(&run.scan, library.count))
+	if (!spotify_known_begin(&run.known, run.known_count))
 		abort();
 	load_known(0, SPOTIFY_PAGE_SIZE);
-	read_page(0);
+	read_whole_page(0);
 	if (is_delta)
 		read_changes(&delta, &audit);
 	if (!is_delta || delta.verdict == SPOTIFY_DELTA_BROKEN)
@@ -542,14 +582,9 @@ make_run(bool is_delta)
 	if (run.is_full || delta.verdict == SPOTIFY_DELTA_CHANGED)
 		finish(&delta);
 	store.total = library.count;
-	if (run.is_full)
-		store.audit_offset = SPOTIFY_PAGE_SIZE;
-	else if (delta.has_audit)
-		store.audit_offset =
-			SPOTIFY_PAGE_SIZE +
-			spotify_audit_offset(&audit, library.count,
-								 spotify_audit_count(&audit, library.count) -
-									 1);
+	store.audit_offset =
+		run.is_full ? 0
+					: spotify_delta_plan_audit_end(&delta, &run.scan, &audit);
 	spotify_delta_plan_release(&delta);
 	spotify_known_release(&run.known);
 	spotify_scan_release(&run.scan);
@@ -603,8 +638,10 @@ is_order_true(void)
 static void
 check_costs(int proof)
 {
-	int pages = (library.count + SPOTIFY_PAGE_SIZE - 1) / SPOTIFY_PAGE_SIZE;
+	int pages = (library.count + library.page_size - 1) / library.page_size;
 
+	if (library.has_other_sizes)
+		return;
 	/* A full scan: its pages, the first one again, and the same proof. */
 	if (pages == 0)
 		pages = 1;
@@ -635,6 +672,7 @@ make_library(void)
 	memset(&store, 0, sizeof(store));
 	store.audit_pages = random_below(2) == 0 ? 1 : (int) random_below(6);
 	library.clock = 1000000;
+	library.page_size = SPOTIFY_PAGE_SIZE;
 	if (random_below(100) == 0)
 		like_new(random_below(8000));
 	else
@@ -648,9 +686,10 @@ make_library(void)
 static void
 run_quietly(void)
 {
-	int pages = library.count / SPOTIFY_PAGE_SIZE;
+	int pages = library.count / library.page_size;
 	int audit_pages;
 
+	library.has_other_sizes = false;
 	if (store.audit_pages == 0)
 		store.audit_pages = 1;
 	audit_pages = store.audit_pages;
@@ -667,6 +706,7 @@ static void
 run_sequence(void)
 {
 	bool is_blind = false;
+	bool has_changing_pages = random_below(2) == 0;
 
 	make_library();
 	make_run(false);
@@ -678,6 +718,8 @@ run_sequence(void)
 		int proof;
 
 		is_blind |= change_library();
+		if (has_changing_pages)
+			change_pages();
 		index_items();
 		proof = count_proof_requests();
 		make_run(true);
@@ -723,7 +765,8 @@ main(void)
 		"the tables are the truth, but for what is dated back or reordered");
 	tap_is_int(wrong_orders, 0, "and so is the order that the ranks give");
 	tap_is_int(inexact_runs, 0, "each run knows how the list was");
-	tap_is_int(late_audits, 0, "the audit finds the rest within N/50 runs");
+	tap_is_int(late_audits, 0,
+			   "the audit finds the rest within N/page size runs");
 	tap_is_int(costly_runs, 0, "no run needs more requests than a full scan");
 	tap_is_int(busy_quiet_runs, 0,
 			   "an unchanged library takes its audit, and writes nothing");

@@ -20,6 +20,7 @@ if [ -z "${WORKPLACE:-}" ]; then
     case "$*" in
         '' | *browser*) install_browser_packages ;;
     esac
+    say_how_to_make_cluster
     enter_workplace test/all.sh "$@"
     exit
 fi

@@ -21,6 +21,7 @@ say() {
 
 if [ -z "${WORKPLACE:-}" ]; then
     say 'Packages that are needed'
+    trap remove_new_server EXIT
     install_build_packages
     enter_workplace test/demo.sh
     exit

@@ -32,6 +32,9 @@ is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# What install_packages has installed.
+NEW_PACKAGES=()
+
 # install_packages NAME...: installs those that are missing.
 install_packages() {
     local missing=() name
@@ -46,21 +49,43 @@ install_packages() {
     echo "Installing packages: ${missing[*]}"
     apt_get update
     without_new_cluster apt_get install -y --no-install-recommends "${missing[@]}"
+    NEW_PACKAGES+=("${missing[@]}")
+}
+
+# The server among the packages that were installed here, if it is.
+new_server() {
+    printf '%s\n' "${NEW_PACKAGES[@]}" | grep -x 'postgresql-[0-9]*' || true
+}
+
+# Takes a server away again that was installed here, so that installing it later
+# makes a cluster, as its package does on a machine that never had it.
+remove_new_server() {
+    local server
+    server=$(new_server)
+    [ -z "$server" ] || apt_get purge -y "$server"
+}
+
+# For those who keep it.
+say_how_to_make_cluster() {
+    local server
+    server=$(new_server)
+    [ -z "$server" ] ||
+        echo "$server has no cluster yet: pg_createcluster ${server#postgresql-} main --start makes one."
 }
 
 # Installing a server must not make a database cluster and start it.
-without_new_cluster() {
-    local configuration=/etc/postgresql-common/createcluster.conf status=0
-    if [ -e "$configuration" ]; then
-        "$@"
-        return
-    fi
-    as_root mkdir -p "${configuration%/*}"
-    echo 'create_main_cluster = false' | as_root tee "$configuration" >/dev/null
-    "$@" || status=$?
-    as_root rm -f "$configuration"
-    return "$status"
-}
+without_new_cluster() (
+    folder=/etc/postgresql-common/createcluster.d
+    # shellcheck disable=SC2317
+    leave_as_it_was() {
+        as_root rm -f "$folder/spotify_etl.conf"
+        as_root rmdir --ignore-fail-on-non-empty -p "$folder"
+    }
+    trap leave_as_it_was EXIT
+    as_root mkdir -p "$folder"
+    echo 'create_main_cluster = false' | as_root tee "$folder/spotify_etl.conf" >/dev/null
+    "$@"
+)
 
 # The newest server version that has its headers packaged here.
 server_version() {

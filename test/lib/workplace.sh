@@ -9,8 +9,9 @@
 # enter_workplace SCRIPT ARGUMENTS...: copies the source and runs SCRIPT there
 # (a path inside it) with WORKPLACE set to the temporary folder.  Removes the
 # folder afterwards and returns what the script returned.
-enter_workplace() {
-    local source script=$1 workplace status=0
+enter_workplace() (
+    script=$1
+    status=0
     source=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
     shift
     workplace=$(mktemp -d "${TMPDIR:-/tmp}/spotify_etl.XXXXXX")
@@ -28,7 +29,7 @@ enter_workplace() {
         (cd "$workplace/source" && WORKPLACE="$workplace" bash "$script" "$@") || status=$?
     fi
     return "$status"
-}
+)
 
 # build_and_install: builds the source in the current folder and installs it
 # into a PostgreSQL of its own.  Sets PG_CONFIG and puts its programs first in

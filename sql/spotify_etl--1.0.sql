@@ -269,7 +269,8 @@ CREATE INDEX sync_runs_account_collection_started_at_idx
     ON spotify.sync_runs (account, collection, started_at);
 
 COMMENT ON TABLE spotify.sync_runs IS 'log of the runs: one row for each sync';
-COMMENT ON COLUMN spotify.sync_runs.run_id IS 'number of the run';
+COMMENT ON COLUMN spotify.sync_runs.run_id IS
+    'number of the run, above every number that was stored when it was drawn';
 COMMENT ON COLUMN spotify.sync_runs.account IS 'account that was synced';
 COMMENT ON COLUMN spotify.sync_runs.collection IS
     'what was synced: liked or recently_played';
@@ -397,6 +398,9 @@ CREATE TABLE spotify.liked_events (
     CONSTRAINT liked_events_pkey PRIMARY KEY (account, track_id, run_id)
 );
 
+-- The number of a run is above all that are stored: indexes find the largest.
+CREATE INDEX liked_events_run_id_idx ON spotify.liked_events (run_id);
+
 COMMENT ON TABLE spotify.liked_events IS
     'history of Liked Songs: a row for each time that a like came or went';
 COMMENT ON COLUMN spotify.liked_events.account IS 'account that likes the track';
@@ -450,6 +454,8 @@ CREATE TABLE spotify.plays (
 CREATE INDEX plays_track_id_idx ON spotify.plays (track_id);
 -- for views that count the plays of a track
 CREATE INDEX plays_account_track_id_idx ON spotify.plays (account, track_id);
+CREATE INDEX plays_run_id_idx ON spotify.plays (run_id)
+    WHERE run_id IS NOT NULL;
 
 COMMENT ON TABLE spotify.plays IS 'listening history: a row for each play';
 COMMENT ON COLUMN spotify.plays.account IS 'account that played the track';
@@ -473,6 +479,8 @@ CREATE TABLE spotify.play_gaps (
     CONSTRAINT play_gaps_account_fkey FOREIGN KEY (account)
         REFERENCES spotify.accounts
 );
+
+CREATE INDEX play_gaps_run_id_idx ON spotify.play_gaps (run_id);
 
 COMMENT ON TABLE spotify.play_gaps IS
     'spans in which plays may be missing, because Spotify keeps the last 50 of seven days only';

@@ -306,7 +306,7 @@ static void
 forget(const Forgotten *forgotten, const SpotifyParameters *parameters)
 {
 	uint64 deleted = spotify_spi_run(forgotten->delete, parameters);
-	uint64 left = spotify_spi_number(forgotten->count, parameters);
+	uint64 left = (uint64) spotify_spi_number(forgotten->count, parameters);
 
 	spotify_spi_check_written(forgotten->table, deleted, deleted + left);
 }

@@ -11,7 +11,20 @@
 #include "store/run_log.h"
 #include "store/spi.h"
 
-static const char NEXT_ID[] = "SELECT nextval('spotify.sync_runs_run_id_seq')";
+static const char DRAW[] = "SELECT nextval('spotify.sync_runs_run_id_seq')";
+
+/* An index finds each of them.  Numbers below 1 are not those of runs. */
+static const char FIND_LARGEST[] =
+	"SELECT GREATEST(0,\n"
+	"                (SELECT max(run_id) FROM spotify.sync_runs),\n"
+	"                (SELECT max(run_id) FROM spotify.quality_checks),\n"
+	"                (SELECT max(run_id) FROM spotify.liked_events),\n"
+	"                (SELECT max(run_id) FROM spotify.plays),\n"
+	"                (SELECT max(run_id) FROM spotify.play_gaps))";
+
+static const char ADVANCE[] = "SELECT setval('spotify.sync_runs_run_id_seq',\n"
+							  "              GREATEST(last_value, $1))\n"
+							  "  FROM spotify.sync_runs_run_id_seq";
 
 static const char WRITE[] =
 	"INSERT INTO spotify.sync_runs AS run\n"
@@ -44,16 +57,19 @@ static const char FIND_LAST[] =
 	" ORDER BY run.started_at DESC\n"
 	" LIMIT 1";
 
-void
-spotify_run_log_number(SpotifyRunRecord *record)
+int64
+spotify_run_log_draw_number(void)
 {
+	SpotifyParameters none = { 0 };
 	SpotifyParameters parameters = { 0 };
+	int64 number = spotify_spi_number(DRAW, &none);
+	int64 largest = spotify_spi_number(FIND_LARGEST, &none);
 
-	if (record->run_id != 0)
-		return;
-	spotify_spi_execute(NEXT_ID, &parameters);
-	record->run_id = spotify_spi_int8(0, 1);
-	spotify_spi_finish();
+	if (number > largest)
+		return number;
+	spotify_parameter_int8(&parameters, largest);
+	spotify_spi_run(ADVANCE, &parameters);
+	return spotify_spi_number(DRAW, &none);
 }
 
 Datum
@@ -64,7 +80,6 @@ spotify_run_log_write(SpotifyRunRecord *record)
 	bool is_written;
 	Datum row;
 
-	spotify_run_log_number(record);
 	spotify_parameter_int8(&parameters, record->run_id);
 	spotify_parameter_text(&parameters, record->account);
 	spotify_parameter_text(&parameters, record->collection);

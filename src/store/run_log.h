@@ -13,7 +13,7 @@
 /* A row of the table, and the checks of the run. */
 typedef struct SpotifyRunRecord
 {
-	int64 run_id; /* known once the row is written */
+	int64 run_id; /* 0: not drawn yet */
 	const char *account;
 	const char *collection;
 	const char *mode;	/* full, delta */
@@ -47,15 +47,15 @@ typedef struct SpotifyLastRun
 } SpotifyLastRun;
 
 /*
- * Draws the number of a run, unless it has one.  Not before something is
- * written: it can give the transaction an id, which would hold back VACUUM
- * while Spotify is waited for.
+ * Draws the number of a run: above every number that is stored, also where the
+ * sequence did not come along with the tables, as to a subscriber of logical
+ * replication.  The caller sees to it that nobody else draws at the same time.
  */
-extern void spotify_run_log_number(SpotifyRunRecord *record);
+extern int64 spotify_run_log_draw_number(void);
 
 /*
- * Writes the row and those of the checks.  Returns the row, as a Datum of the
- * row type.
+ * Writes the row, which has its number, and those of the checks.  Returns the
+ * row, as a Datum of the row type.
  */
 extern Datum spotify_run_log_write(SpotifyRunRecord *record);
 

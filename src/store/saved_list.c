@@ -111,7 +111,8 @@ write_all(const char *statement, const SpotifyParameters *parameters,
 
 	if (expected > 0)
 		spotify_spi_check_written(
-			table_name, spotify_spi_number(statement, parameters), expected);
+			table_name, (uint64) spotify_spi_number(statement, parameters),
+			expected);
 }
 
 /* Runs a statement with the changes that it writes. */

@@ -176,13 +176,13 @@ spotify_spi_run(const char *statement, const SpotifyParameters *parameters)
 	return processed;
 }
 
-uint64
+int64
 spotify_spi_number(const char *statement, const SpotifyParameters *parameters)
 {
-	uint64 number;
+	int64 number;
 
 	spotify_spi_execute(statement, parameters);
-	number = (uint64) spotify_spi_int8(0, 1);
+	number = spotify_spi_int8(0, 1);
 	spotify_spi_finish();
 	return number;
 }

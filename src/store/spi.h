@@ -61,8 +61,8 @@ extern uint64 spotify_spi_run(const char *statement,
 							  const SpotifyParameters *parameters);
 
 /* Runs one statement whose result is one number, and returns that. */
-extern uint64 spotify_spi_number(const char *statement,
-								 const SpotifyParameters *parameters);
+extern int64 spotify_spi_number(const char *statement,
+								const SpotifyParameters *parameters);
 
 /*
  * Reports it if other rows of a table were written than should be: a trigger

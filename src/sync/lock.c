@@ -72,14 +72,13 @@ spotify_lock_wait_session(const char *account, const char *name)
 	LockTimeout = lock_timeout;
 }
 
-/* Not of any account: the catalogue is shared. */
-#define CATALOG_ACCOUNT ""
-#define CATALOG_NAME	"catalog"
+/* Of all accounts: the catalogue is shared. */
+#define CATALOG_NAME "catalog"
 
 void
 spotify_lock_catalog(bool is_exclusive)
 {
-	LOCKTAG tag = make_tag(CATALOG_ACCOUNT, CATALOG_NAME);
+	LOCKTAG tag = make_tag(SPOTIFY_LOCK_OF_ALL, CATALOG_NAME);
 
 	(void) LockAcquire(&tag, is_exclusive ? ExclusiveLock : ShareLock, false,
 					   false);

@@ -12,6 +12,12 @@
 #define SPOTIFY_LOCK_TOKEN		 "token"
 #define SPOTIFY_LOCK_TOKEN_QUEUE "token queue"
 
+/* The account of a lock that is of none. */
+#define SPOTIFY_LOCK_OF_ALL ""
+
+/* Of all accounts: drawing the number of a run. */
+#define SPOTIFY_LOCK_RUN_NUMBER "run number"
+
 /*
  * Takes the lock until the end of the transaction, if nobody else has it.
  * Returns false if somebody does.

@@ -210,7 +210,7 @@ write_plays(PlaysSync *sync)
 	SpotifyRunRecord *record = &sync->run.record;
 	const SpotifyPlaysPlan *plan = &sync->plan;
 
-	spotify_run_log_number(record);
+	spotify_run_number(record);
 	if (plan->told_count > 0)
 		write_tracks(plan);
 	if (plan->count > 0)

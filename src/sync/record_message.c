@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "sync/record_message.h"
+#include "sync/run.h"
 
 static void
 fill_check(SpotifyDurableCheck *target, const SpotifyQualityCheck *check)
@@ -56,5 +57,6 @@ spotify_record_message_write(SpotifyDurableMessage *message)
 		record->checks[i].name = text_or_null(message->checks[i].name);
 		record->checks[i].detail = text_or_null(message->checks[i].detail);
 	}
+	spotify_run_number(record);
 	(void) spotify_run_log_write(record);
 }

@@ -157,11 +157,22 @@ spotify_run_begin(SpotifyRun *run, const char *account, const char *collection,
 	enter_run(run);
 }
 
+void
+spotify_run_number(SpotifyRunRecord *record)
+{
+	if (record->run_id != 0)
+		return;
+	spotify_lock_wait(SPOTIFY_LOCK_OF_ALL, SPOTIFY_LOCK_RUN_NUMBER);
+	record->run_id = spotify_run_log_draw_number();
+	spotify_lock_release(SPOTIFY_LOCK_OF_ALL, SPOTIFY_LOCK_RUN_NUMBER);
+}
+
 Datum
 spotify_run_finish(SpotifyRun *run, const char *partial_because)
 {
 	close_record(run, partial_because == NULL ? "succeeded" : "partial",
 				 partial_because);
+	spotify_run_number(&run->record);
 	return spotify_run_log_write(&run->record);
 }
 

@@ -33,6 +33,13 @@ extern void spotify_run_begin(SpotifyRun *run, const char *account,
 							  const char *collection, const char *mode);
 
 /*
+ * Draws the number of a run, unless it has one.  Not before something is
+ * written: it can give the transaction an id, which would hold back VACUUM
+ * while Spotify is waited for.
+ */
+extern void spotify_run_number(SpotifyRunRecord *record);
+
+/*
  * Writes the row of a run that did not fail; message says why it is partial,
  * or is NULL.  Returns the row.
  */

@@ -10,7 +10,8 @@
 -- Run it as a superuser, in the database that has the extension and these
 -- tables, after the account was connected and best before its first sync.  The
 -- columns may be text or of a proper type; times without a zone are UTC.  The
--- old tables are only read.  It can be run again, and then adds what is missing.
+-- old tables are only read.  It is one transaction: an error leaves everything
+-- as it was.  It can be run again, and then adds what is missing.
 
 \set ON_ERROR_STOP on
 \if :{?account}
@@ -25,13 +26,32 @@
 \else
 \set my_played_tracks public.my_played_tracks
 \endif
-
--- Likes.  What is stored already is newer, and stays.
+\if :{?allow_mass_removal}
+\else
+\set allow_mass_removal false
+\endif
 
 BEGIN;
 SET LOCAL TimeZone = 'UTC';
 
-CREATE TEMPORARY TABLE old_likes AS
+-- Is there such an account?  A DO block cannot see the variables of psql.
+
+SELECT set_config('migrate.account', :'account', true) \g /dev/null
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM spotify.accounts
+                    WHERE account = current_setting('migrate.account')) THEN
+        RAISE EXCEPTION 'account "%" does not exist', current_setting('migrate.account')
+            USING ERRCODE = 'undefined_object',
+                  DETAIL = 'Nothing was loaded.',
+                  HINT = 'Connect it first (spotify_set_account), or name the one that you mean: psql -v account=...';
+    END IF;
+END
+$$;
+
+-- Likes.  What is stored already is newer, and stays.
+
+CREATE TEMPORARY TABLE old_likes ON COMMIT DROP AS
     SELECT DISTINCT ON (track_id)
            regexp_replace(spotify_uri, '^spotify:track:', '') AS track_id,
            name,
@@ -71,15 +91,13 @@ INSERT INTO spotify.liked_events (account, track_id, event, occurred_at, run_id)
      WHERE NOT is_active
     ON CONFLICT DO NOTHING;
 
-COMMIT;
-
 -- The first sync brings albums, artists and all else of what is liked, and finds
 -- out what has changed since the pipeline ran last.  If it says that too many
--- likes are gone, and that is true, run it with allow_mass_removal => true, and
--- then this file again.
+-- likes are gone, and that is true, run this file with -v allow_mass_removal=true.
 
 SELECT status, total, inserted, deactivated, reactivated, updated
-  FROM spotify_sync_liked(:'account', full_scan => true);
+  FROM spotify_sync_liked(:'account', full_scan => true,
+                          allow_mass_removal => :'allow_mass_removal');
 
 SELECT status, inserted
   FROM spotify_sync_recently_played(:'account');
@@ -110,17 +128,14 @@ INSERT INTO spotify.track_artists (track_id, position, artist_id)
 -- has its name and its first artist; of several, to one that is liked.  A play
 -- of an unknown track is not loaded, since its id would have to be made up.
 
-BEGIN;
-SET LOCAL TimeZone = 'UTC';
-
-CREATE TEMPORARY TABLE old_plays AS
+CREATE TEMPORARY TABLE old_plays ON COMMIT DROP AS
     SELECT DISTINCT song_name,
                     artist_name,
                     played_at::text::timestamptz AS played_at
       FROM :my_played_tracks
      WHERE played_at IS NOT NULL;
 
-CREATE TEMPORARY TABLE known_songs AS
+CREATE TEMPORARY TABLE known_songs ON COMMIT DROP AS
     SELECT DISTINCT ON (song_name, artist_name)
            track.name AS song_name,
            artist.name AS artist_name,
@@ -157,8 +172,6 @@ INSERT INTO spotify.plays (account, played_at, track_id)
                           AND play.played_at > old.played_at - interval '30 seconds'
                           AND play.played_at < old.played_at + interval '30 seconds');
 
-COMMIT;
-
 -- What could not be loaded: like or play one of these songs and run this file
 -- again to have its plays loaded.
 
@@ -171,4 +184,4 @@ SELECT song_name, artist_name, count(*) AS plays_not_loaded
  GROUP BY song_name, artist_name
  ORDER BY plays_not_loaded DESC, song_name, artist_name;
 
-DROP TABLE old_likes, old_plays, known_songs;
+COMMIT;

@@ -59,13 +59,21 @@ sub play_row
 		"'" . substr($time, 0, 10) . "'") . ')';
 }
 
-# Runs the recipe; returns what it printed.
-sub migrate
+# Runs the recipe; returns what it printed, and of errors.
+sub run_recipe
 {
 	my (@variables) = @_;
-	my ($stdout, $stderr) = run_command([
+
+	return run_command([
 		'psql', '-X', '-q', '-A', '-t', '-d', $node->connstr('postgres'),
 		(map { ('-v', $_) } @variables), '-f', 'examples/migrate.sql' ]);
+}
+
+# The same where it must succeed; returns what it printed.
+sub migrate
+{
+	my ($stdout, $stderr) = run_recipe(@_);
+
 	is($stderr, '', 'the recipe says nothing of errors');
 	return $stdout;
 }
@@ -145,7 +153,23 @@ sub check_account
 	return;
 }
 
+# What stops the recipe leaves nothing behind.
+my $nothing = table_digests($node);
+my (undef, $stderr) = run_recipe('account=nobody');
+like($stderr, qr/ERROR:  account "nobody" does not exist/, 'an account that does not exist: it says so');
+like($stderr, qr/HINT: .*spotify_set_account/, 'an account that does not exist: it says what to do');
+is_deeply(table_digests($node), $nothing, 'an account that does not exist: nothing is loaded');
+
 create_account($node);
+$nothing = table_digests($node);
+$mock->fault({ match => { path => '/me/tracks$' }, action => { status => 404 } });
+(undef, $stderr) = run_recipe();
+like($stderr, qr/ERROR:  /, 'the sync fails: it says so');
+my $left = table_digests($node);
+delete $_->{'spotify.sync_runs'} for $nothing, $left;
+is_deeply($left, $nothing, 'the sync fails: nothing is loaded');
+$mock->no_faults;
+
 my $printed = migrate();
 check_account('default');
 like($printed, qr/^Unknown\|Nobody\|2$/m, 'plays that could not be loaded are reported');

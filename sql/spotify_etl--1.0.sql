@@ -118,6 +118,16 @@ COMMENT ON COLUMN spotify_private.credentials.authorization_state IS
 COMMENT ON COLUMN spotify_private.credentials.code_verifier IS
     'PKCE code verifier of the authorization that is under way';
 
+-- How a statement of the extension gets the secrets that it stores: neither its
+-- text nor a parameter has them, which auditing may log.
+CREATE FUNCTION spotify_private.secret(number integer)
+RETURNS text
+AS 'MODULE_PATHNAME', 'spotify_secret'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION spotify_private.secret(integer) IS
+    'a secret of the statement of spotify_etl that is running; no other statement can call it';
+
 /* ------------------------------------------------------------------ */
 /* Catalogue                                                          */
 /* ------------------------------------------------------------------ */

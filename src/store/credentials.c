@@ -2,7 +2,8 @@
  * credentials.c
  *		The table spotify_private.credentials.
  *
- * Secrets are passed as parameters, never in the text of a statement.
+ * Secrets get into a statement by a call of spotify_private.secret, never in its
+ * text or as a parameter: see spi.h.
  */
 #include "postgres.h"
 
@@ -19,40 +20,52 @@ static const char LOAD[] =
 static const char SET[] =
 	"INSERT INTO spotify_private.credentials AS stored\n"
 	"       (account, client_secret, refresh_token)\n"
-	"VALUES ($1, NULLIF($2, ''), $3)\n"
+	"VALUES ($1, NULLIF(spotify_private.secret(1), ''),\n"
+	"        spotify_private.secret(2))\n"
 	"ON CONFLICT (account) DO UPDATE\n"
-	"   SET client_secret = CASE WHEN $2 IS NULL THEN stored.client_secret\n"
+	"   SET client_secret = CASE WHEN spotify_private.secret(1) IS NULL\n"
+	"                            THEN stored.client_secret\n"
 	"                            ELSE EXCLUDED.client_secret END,\n"
-	"       refresh_token = COALESCE($3, stored.refresh_token),\n"
+	"       refresh_token = COALESCE(EXCLUDED.refresh_token,\n"
+	"                                stored.refresh_token),\n"
 	"       is_user_confirmed = stored.is_user_confirmed\n"
-	"           AND COALESCE($3 = stored.refresh_token, $3 IS NULL),\n"
+	"           AND COALESCE(EXCLUDED.refresh_token = stored.refresh_token,\n"
+	"                        EXCLUDED.refresh_token IS NULL),\n"
 	"       access_token = NULL,\n"
 	"       access_token_expires_at = NULL,\n"
 	"       access_token_obtained_at = NULL";
 
+/* The secrets: access token, new and old refresh token. */
 static const char SET_TOKENS[] =
 	"UPDATE spotify_private.credentials\n"
-	"   SET access_token = $2,\n"
-	"       access_token_expires_at = CASE WHEN $2 IS NOT NULL THEN $3 END,\n"
-	"       access_token_obtained_at = CASE WHEN $2 IS NOT NULL\n"
-	"                                       THEN clock_timestamp() END,\n"
-	"       refresh_token = COALESCE($4, refresh_token),\n"
-	"       is_user_confirmed = is_user_confirmed AND $5 IS NOT NULL\n"
+	"   SET access_token = spotify_private.secret(1),\n"
+	"       access_token_expires_at =\n"
+	"           CASE WHEN spotify_private.secret(1) IS NOT NULL THEN $2 END,\n"
+	"       access_token_obtained_at =\n"
+	"           CASE WHEN spotify_private.secret(1) IS NOT NULL\n"
+	"                THEN clock_timestamp() END,\n"
+	"       refresh_token = COALESCE(spotify_private.secret(2),\n"
+	"                                refresh_token),\n"
+	"       is_user_confirmed = is_user_confirmed\n"
+	"           AND spotify_private.secret(3) IS NOT NULL\n"
 	" WHERE account = $1\n"
-	"   AND ($5 IS NULL OR refresh_token = $5)";
+	"   AND (spotify_private.secret(3) IS NULL\n"
+	"        OR refresh_token = spotify_private.secret(3))";
 
-static const char CONFIRM_USER[] = "UPDATE spotify_private.credentials\n"
-								   "   SET is_user_confirmed = true\n"
-								   " WHERE account = $1\n"
-								   "   AND refresh_token = $2";
+static const char CONFIRM_USER[] =
+	"UPDATE spotify_private.credentials\n"
+	"   SET is_user_confirmed = true\n"
+	" WHERE account = $1\n"
+	"   AND refresh_token = spotify_private.secret(1)";
 
-static const char DROP_TOKENS[] = "UPDATE spotify_private.credentials\n"
-								  "   SET refresh_token = NULL,\n"
-								  "       access_token = NULL,\n"
-								  "       access_token_expires_at = NULL,\n"
-								  "       access_token_obtained_at = NULL\n"
-								  " WHERE account = $1\n"
-								  "   AND refresh_token = $2";
+static const char DROP_TOKENS[] =
+	"UPDATE spotify_private.credentials\n"
+	"   SET refresh_token = NULL,\n"
+	"       access_token = NULL,\n"
+	"       access_token_expires_at = NULL,\n"
+	"       access_token_obtained_at = NULL\n"
+	" WHERE account = $1\n"
+	"   AND refresh_token = spotify_private.secret(1)";
 
 static const char LOAD_PENDING[] = "SELECT authorization_state, code_verifier\n"
 								   "  FROM spotify_private.credentials\n"
@@ -61,7 +74,7 @@ static const char LOAD_PENDING[] = "SELECT authorization_state, code_verifier\n"
 static const char SET_PENDING[] =
 	"INSERT INTO spotify_private.credentials AS stored\n"
 	"       (account, authorization_state, code_verifier)\n"
-	"VALUES ($1, $2, $3)\n"
+	"VALUES ($1, spotify_private.secret(1), spotify_private.secret(2))\n"
 	"ON CONFLICT (account) DO UPDATE\n"
 	"   SET authorization_state = EXCLUDED.authorization_state,\n"
 	"       code_verifier = EXCLUDED.code_verifier";
@@ -78,7 +91,7 @@ spotify_credentials_load(const char *account)
 {
 	MemoryContext context = CurrentMemoryContext;
 	SpotifyCredentials *credentials = palloc0(sizeof(SpotifyCredentials));
-	SpotifyParameters parameters = { .is_secret = true };
+	SpotifyParameters parameters = { 0 };
 
 	spotify_parameter_text(&parameters, account);
 	spotify_spi_execute(LOAD, &parameters);
@@ -99,11 +112,11 @@ void
 spotify_credentials_set(const char *account, const char *client_secret,
 						const char *refresh_token)
 {
-	SpotifyParameters parameters = { .is_secret = true };
+	SpotifyParameters parameters = { 0 };
 
 	spotify_parameter_text(&parameters, account);
-	spotify_parameter_text(&parameters, client_secret);
-	spotify_parameter_text(&parameters, refresh_token);
+	spotify_parameter_secret(&parameters, client_secret);
+	spotify_parameter_secret(&parameters, refresh_token);
 	spotify_spi_check_written(TABLE, spotify_spi_run(SET, &parameters), 1);
 }
 
@@ -124,13 +137,13 @@ spotify_credentials_set_tokens(const char *account, const char *access_token,
 							   const char *refresh_token,
 							   const char *old_refresh_token)
 {
-	SpotifyParameters parameters = { .is_secret = true };
+	SpotifyParameters parameters = { 0 };
 
 	spotify_parameter_text(&parameters, account);
-	spotify_parameter_text(&parameters, access_token);
+	spotify_parameter_secret(&parameters, access_token);
 	spotify_parameter_timestamp(&parameters, access_token_expires_at);
-	spotify_parameter_text(&parameters, refresh_token);
-	spotify_parameter_text(&parameters, old_refresh_token);
+	spotify_parameter_secret(&parameters, refresh_token);
+	spotify_parameter_secret(&parameters, old_refresh_token);
 	if (spotify_spi_run(SET_TOKENS, &parameters) > 0)
 		return true;
 	check_replaced(account, old_refresh_token);
@@ -142,10 +155,10 @@ static bool
 update_login(const char *statement, const char *account,
 			 const char *refresh_token)
 {
-	SpotifyParameters parameters = { .is_secret = true };
+	SpotifyParameters parameters = { 0 };
 
 	spotify_parameter_text(&parameters, account);
-	spotify_parameter_text(&parameters, refresh_token);
+	spotify_parameter_secret(&parameters, refresh_token);
 	return spotify_spi_run(statement, &parameters) > 0;
 }
 
@@ -167,7 +180,7 @@ spotify_credentials_load_pending(const char *account)
 	MemoryContext context = CurrentMemoryContext;
 	SpotifyPendingAuthorization *pending =
 		palloc0(sizeof(SpotifyPendingAuthorization));
-	SpotifyParameters parameters = { .is_secret = true };
+	SpotifyParameters parameters = { 0 };
 
 	spotify_parameter_text(&parameters, account);
 	spotify_spi_execute(LOAD_PENDING, &parameters);
@@ -184,11 +197,11 @@ void
 spotify_credentials_set_pending(const char *account, const char *state,
 								const char *code_verifier)
 {
-	SpotifyParameters parameters = { .is_secret = true };
+	SpotifyParameters parameters = { 0 };
 
 	spotify_parameter_text(&parameters, account);
-	spotify_parameter_text(&parameters, state);
-	spotify_parameter_text(&parameters, code_verifier);
+	spotify_parameter_secret(&parameters, state);
+	spotify_parameter_secret(&parameters, code_verifier);
 	spotify_spi_check_written(TABLE, spotify_spi_run(SET_PENDING, &parameters),
 							  1);
 }
@@ -196,7 +209,7 @@ spotify_credentials_set_pending(const char *account, const char *state,
 void
 spotify_credentials_end_pending(const char *account)
 {
-	SpotifyParameters parameters = { .is_secret = true };
+	SpotifyParameters parameters = { 0 };
 
 	spotify_parameter_text(&parameters, account);
 	spotify_spi_run(END_PENDING, &parameters);

@@ -5,13 +5,15 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
-#include "utils/guc.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "store/spi.h"
+
+PG_FUNCTION_INFO_V1(spotify_secret);
 
 #define EPOCH_DIFFERENCE                                                       \
 	((POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
@@ -103,52 +105,87 @@ spotify_parameter_array(SpotifyParameters *parameters, Oid array_type,
 	add_parameter(parameters, array_type, value, false);
 }
 
+void
+spotify_parameter_secret(SpotifyParameters *parameters, const char *value)
+{
+	Assert(parameters->secret_count < SPOTIFY_MAX_SECRETS);
+	parameters->secrets[parameters->secret_count++] = value;
+}
+
+/* Those of the statement that is running; NULL if none is. */
+static const SpotifyParameters *running = NULL;
+
+/* spotify_private.secret(): NULL for a secret that is NULL. */
+Datum
+spotify_secret(PG_FUNCTION_ARGS)
+{
+	int32 number = PG_GETARG_INT32(0);
+	const char *secret;
+
+	if (running == NULL || number < 1 || number > running->secret_count)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("only statements of spotify_etl can call this function")));
+	secret = running->secrets[number - 1];
+	if (secret == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(secret));
+}
+
 /*
- * Settings by which the log, or the caller's screen, shows the parameters of a
- * statement, or a plan that has them as constants; and what they are instead.
+ * The detail of an error quotes a row that a constraint refuses: a constraint
+ * of somebody else's, since ours cannot be violated.
  */
-static const struct
+static void
+hide_refused_row(void *arg)
 {
-	const char *name;
-	const char *value;
-} SHOWING[] = {
-	{ "auto_explain.log_min_duration", "-1" },
-	{ "debug_print_plan", "off" },
-};
+	const SpotifyParameters *parameters = arg;
 
-/* Returns the nest level of settings to go back to. */
+	if (parameters->secret_count > 0 &&
+		ERRCODE_TO_CATEGORY(geterrcode()) ==
+			ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION)
+		errdetail("The row is not shown, for it holds secrets.");
+}
+
 static int
-hide_parameters(void)
+execute(const char *statement, const SpotifyParameters *parameters)
 {
-	int nest_level = NewGUCNestLevel();
+	const SpotifyParameters *outer = running;
+	ErrorContextCallback error_context = {
+		.previous = error_context_stack,
+		.callback = hide_refused_row,
+		.arg = unconstify(SpotifyParameters *, parameters)
+	};
+	int result;
 
-	for (int i = 0; i < (int) lengthof(SHOWING); i++)
+	error_context_stack = &error_context;
+	running = parameters;
+	PG_TRY();
 	{
-		/* auto_explain may not be loaded. */
-		if (GetConfigOption(SHOWING[i].name, true, false) != NULL)
-			(void) set_config_option(SHOWING[i].name, SHOWING[i].value,
-									 PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-									 true, 0, false);
+		result =
+			SPI_execute_with_args(statement, parameters->count,
+								  unconstify(Oid *, &parameters->types[0]),
+								  unconstify(Datum *, &parameters->values[0]),
+								  parameters->nulls, false, 0);
 	}
-	return nest_level;
+	PG_FINALLY();
+	{
+		running = outer;
+	}
+	PG_END_TRY();
+	error_context_stack = error_context.previous;
+	return result;
 }
 
 void
 spotify_spi_execute(const char *statement, const SpotifyParameters *parameters)
 {
-	int nest_level = 0;
 	int result;
 
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (parameters->is_secret)
-		nest_level = hide_parameters();
-	result = SPI_execute_with_args(statement, parameters->count,
-								   unconstify(Oid *, &parameters->types[0]),
-								   unconstify(Datum *, &parameters->values[0]),
-								   parameters->nulls, false, 0);
-	if (parameters->is_secret)
-		AtEOXact_GUC(true, nest_level);
+	result = execute(statement, parameters);
 	if (result < 0)
 		elog(ERROR, "SPI_execute_with_args failed: %s",
 			 SPI_result_code_string(result));

@@ -17,10 +17,12 @@
 #include "spotify/model.h"
 
 #define SPOTIFY_MAX_PARAMETERS 24
+#define SPOTIFY_MAX_SECRETS	   3
 
 typedef struct SpotifyParameters
 {
-	bool is_secret; /* nobody may see the parameters or the results */
+	int secret_count;
+	const char *secrets[SPOTIFY_MAX_SECRETS]; /* the caller's, or NULL */
 	int count;
 	Oid types[SPOTIFY_MAX_PARAMETERS];
 	Datum values[SPOTIFY_MAX_PARAMETERS];
@@ -30,6 +32,15 @@ typedef struct SpotifyParameters
 /* The server counts from 2000-01-01, the model from 1970-01-01. */
 extern TimestampTz spotify_time_to_server(SpotifyTimestamp time);
 extern SpotifyTimestamp spotify_time_from_server(TimestampTz time);
+
+/*
+ * Adds the next secret, which must stay until the statement was run.  The
+ * statement gets it by calling spotify_private.secret with its number, from 1,
+ * while it runs: the log, plans, auto_explain, pgaudit and whatever else looks at
+ * statements and their parameters see no more than the call.
+ */
+extern void spotify_parameter_secret(SpotifyParameters *parameters,
+									 const char *value);
 
 /* Each adds the next parameter; a NULL string is a NULL parameter. */
 extern void spotify_parameter_text(SpotifyParameters *parameters,

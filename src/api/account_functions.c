@@ -171,12 +171,34 @@ spotify_set_account(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/*
+ * What nobody uses any more tells of the account that was forgotten.  The lock
+ * comes late, because syncs wait for it until the end of the transaction.
+ */
+static void
+forget_unused(void)
+{
+	if (!spotify_lock_catalog_alone())
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg(
+				 "could not lock the catalogue of tracks, albums and artists"),
+			 errdetail(
+				 "For %d seconds there was always a transaction that had synced and not ended.",
+				 SPOTIFY_LOCK_CATALOG_ALONE_SECONDS),
+			 errhint(
+				 "Nothing was deleted. Call the function again; if that does not help, pg_stat_activity shows which session is idle in transaction.")));
+	spotify_accounts_forget_unused();
+}
+
 Datum
 spotify_forget_account(PG_FUNCTION_ARGS)
 {
 	char *account;
 
 	spotify_check_server("spotify_forget_account()");
+	spotify_check_isolation("spotify_forget_account()");
 	spotify_tables_check();
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
@@ -185,8 +207,8 @@ spotify_forget_account(PG_FUNCTION_ARGS)
 				 errhint("Name the account whose data is to be deleted.")));
 	account = spotify_argument_account(fcinfo, 0);
 	spotify_sync_all_lock(account);
-	spotify_lock_catalog(true);
 	spotify_accounts_forget(account);
+	forget_unused();
 	spotify_spool_remove_at_commit(account);
 	PG_RETURN_VOID();
 }

@@ -10,6 +10,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 
 #include "api/arguments.h"
 #include "store/accounts.h"
@@ -52,6 +53,25 @@ spotify_check_server(const char *function_name)
 					GetDatabaseEncodingName()),
 			 errhint("Create a database with ENCODING 'UTF8'.")));
 	check_writable(function_name);
+}
+
+void
+spotify_check_isolation(const char *function_name)
+{
+	if (!IsolationUsesXactSnapshot())
+		return;
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+		 errmsg("cannot execute %s in a transaction with isolation level %s",
+				function_name,
+				GetConfigOption("transaction_isolation", false, false)),
+		 errdetail(
+			 "It must see what other sessions commit meanwhile; nothing was sent to Spotify."),
+		 DefaultXactIsoLevel == XACT_READ_COMMITTED
+			 ? errhint("Begin the transaction with READ COMMITTED.")
+			 : errhint(
+				   "Set \"default_transaction_isolation\" to read committed, for the role by ALTER ROLE, or BEGIN ISOLATION LEVEL READ COMMITTED. Outside of a transaction block CALL spotify_sync_all() does so by itself.")));
 }
 
 char *

@@ -13,6 +13,13 @@
  */
 extern void spotify_check_server(const char *function_name);
 
+/*
+ * Refuses a transaction that keeps its first snapshot.  It would not see what
+ * others commit meanwhile, and could not write where they did: a run would find
+ * that out when its requests are spent, and what is unused could be used.
+ */
+extern void spotify_check_isolation(const char *function_name);
+
 /* A text argument; NULL if it is null. */
 extern char *spotify_argument_text(FunctionCallInfo fcinfo, int number);
 

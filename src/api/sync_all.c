@@ -37,6 +37,8 @@ spotify_sync_all(PG_FUNCTION_ARGS)
 
 	spotify_check_server("spotify_sync_all()");
 	spotify_steps_begin(&steps, fcinfo);
+	if (steps.is_atomic)
+		spotify_check_isolation("spotify_sync_all()");
 	accounts = spotify_accounts_names();
 	if (accounts == NIL)
 		spotify_report_no_account();

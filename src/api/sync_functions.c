@@ -27,6 +27,7 @@ spotify_sync_liked(PG_FUNCTION_ARGS)
 	char *account;
 
 	spotify_check_server("spotify_sync_liked()");
+	spotify_check_isolation("spotify_sync_liked()");
 	account = spotify_argument_account(fcinfo, 0);
 	return spotify_saved_sync(&spotify_collection_liked, account, &options);
 }
@@ -65,6 +66,7 @@ spotify_sync_recently_played(PG_FUNCTION_ARGS)
 	SpotifyTimestamp since;
 
 	spotify_check_server("spotify_sync_recently_played()");
+	spotify_check_isolation("spotify_sync_recently_played()");
 	account = spotify_argument_account(fcinfo, 0);
 	since = begin_of_period(fcinfo, 1);
 	return spotify_plays_sync(account, since);

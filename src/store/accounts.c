@@ -314,12 +314,18 @@ forget(const Forgotten *forgotten, const SpotifyParameters *parameters)
 void
 spotify_accounts_forget(const char *name)
 {
-	SpotifyParameters of_account = { 0 };
+	SpotifyParameters parameters = { 0 };
+
+	spotify_parameter_text(&parameters, name);
+	for (int i = 0; i < (int) lengthof(FORGET); i++)
+		forget(&FORGET[i], &parameters);
+}
+
+void
+spotify_accounts_forget_unused(void)
+{
 	SpotifyParameters none = { 0 };
 
-	spotify_parameter_text(&of_account, name);
-	for (int i = 0; i < (int) lengthof(FORGET); i++)
-		forget(&FORGET[i], &of_account);
 	for (int i = 0; i < (int) lengthof(FORGET_UNUSED); i++)
 		spotify_spi_run(FORGET_UNUSED[i], &none);
 }

@@ -62,7 +62,13 @@ extern void spotify_accounts_set_needs_authorization(const char *name);
 extern void spotify_accounts_set_retry_after(const char *name,
 											 TimestampTz retry_after);
 
-/* Deletes the account, its secrets, its data, and what no other one uses. */
+/* Deletes the account, its secrets and its data. */
 extern void spotify_accounts_forget(const char *name);
+
+/*
+ * Deletes from the catalogue what no account uses, under
+ * spotify_lock_catalog_alone and by snapshots that are newer than that.
+ */
+extern void spotify_accounts_forget_unused(void);
 
 #endif /* SPOTIFY_ACCOUNTS_H */

@@ -23,7 +23,7 @@ extern SpotifyCatalog *spotify_catalog_create(void);
 extern void spotify_catalog_add_track(SpotifyCatalog *catalog,
 									  const SpotifyTrack *track);
 
-/* Writes the batch, under spotify_lock_catalog(false). */
+/* Writes the batch, under spotify_lock_catalog. */
 extern void spotify_catalog_write(SpotifyCatalog *catalog);
 
 extern void spotify_catalog_release(SpotifyCatalog *catalog);

@@ -6,8 +6,11 @@
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "utils/timestamp.h"
 
 #include "sync/lock.h"
 
@@ -75,11 +78,32 @@ spotify_lock_wait_session(const char *account, const char *name)
 /* Of all accounts: the catalogue is shared. */
 #define CATALOG_NAME "catalog"
 
+/* How long to wait for a lock that is tried again and again. */
+#define TRY_AGAIN_MS 20
+
 void
-spotify_lock_catalog(bool is_exclusive)
+spotify_lock_catalog(void)
 {
 	LOCKTAG tag = make_tag(SPOTIFY_LOCK_OF_ALL, CATALOG_NAME);
 
-	(void) LockAcquire(&tag, is_exclusive ? ExclusiveLock : ShareLock, false,
-					   false);
+	(void) LockAcquire(&tag, ShareLock, false, false);
+}
+
+bool
+spotify_lock_catalog_alone(void)
+{
+	TimestampTz deadline = TimestampTzPlusMilliseconds(
+		GetCurrentTimestamp(), SPOTIFY_LOCK_CATALOG_ALONE_SECONDS * 1000);
+
+	while (!spotify_lock_try(SPOTIFY_LOCK_OF_ALL, CATALOG_NAME))
+	{
+		if (GetCurrentTimestamp() >= deadline)
+			return false;
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 TRY_AGAIN_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return true;
 }

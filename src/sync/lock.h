@@ -37,9 +37,18 @@ extern void spotify_lock_wait_session(const char *account, const char *name);
 
 /*
  * Until the end of the transaction: shared by all who write to the catalogue,
- * exclusive for who deletes what nobody uses, so that nothing is deleted that
- * somebody is about to refer to.
+ * so that nothing is deleted that somebody is about to refer to.
  */
-extern void spotify_lock_catalog(bool is_exclusive);
+extern void spotify_lock_catalog(void);
+
+/* Tries of spotify_lock_catalog_alone, in all. */
+#define SPOTIFY_LOCK_CATALOG_ALONE_SECONDS 5
+
+/*
+ * The same for who deletes what nobody uses, alone.  It does not queue, since
+ * all who write to the catalogue would wait behind it, but tries for some
+ * seconds.  Returns false if there was somebody else all the time.
+ */
+extern bool spotify_lock_catalog_alone(void);
 
 #endif /* SPOTIFY_LOCK_H */

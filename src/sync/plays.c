@@ -161,7 +161,7 @@ write_tracks(const SpotifyPlaysPlan *plan)
 
 	for (int i = 0; i < plan->told_count; i++)
 		spotify_catalog_add_track(catalog, &plan->told[i]->track);
-	spotify_lock_catalog(false);
+	spotify_lock_catalog();
 	spotify_catalog_write(catalog);
 }
 

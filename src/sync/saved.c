@@ -212,7 +212,7 @@ write_changes(SavedSync *sync, MemoryContext result_context)
 
 	count_changes(sync);
 	record_audit(sync);
-	spotify_lock_catalog(false);
+	spotify_lock_catalog();
 	spotify_catalog_write(sync->reading->catalog);
 	keep_progress(sync);
 

@@ -278,8 +278,6 @@ for my $setting (
 	'array_nulls = off',
 	'extra_float_digits = -15',
 	'row_security = off',
-	'default_transaction_isolation = serializable',
-	q{default_transaction_isolation = 'repeatable read'},
 	'work_mem = 64',
 	'enable_hashjoin = off',
 	'enable_seqscan = off',

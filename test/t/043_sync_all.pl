@@ -430,7 +430,6 @@ for my $case (
 	[ 'a transaction block', "BEGIN; $CALL; COMMIT", 1 ],
 	[ 'a savepoint', "BEGIN; SAVEPOINT s; $CALL; RELEASE s; COMMIT", 1 ],
 	[ 'two calls in a transaction block', "BEGIN; $CALL; $CALL; COMMIT", 1, 2 ],
-	[ 'REPEATABLE READ', "BEGIN ISOLATION LEVEL REPEATABLE READ; $CALL; COMMIT", 1 ],
 	[ 'a plpgsql function', 'SELECT in_function()', 1 ],
 	[ 'an SQL function', 'SELECT in_sql()', 1 ],
 	[ 'a block with EXCEPTION',

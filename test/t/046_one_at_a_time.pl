@@ -130,15 +130,6 @@ is( value($other, <<~SQL), 2, 'another session holds locks with these keys');
 syncs($admin, 'a sync does not mind', $sync_default);
 value($other, 'SELECT pg_advisory_unlock_all()');
 
-# A snapshot from before another session's run: the server's own error.
-start_over($node, $mock, size => 60);
-value($admin, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
-syncs($other, 'another session syncs meanwhile', $sync_default);
-refused($admin, '40001', 'a run on an old snapshot cannot be serialized', $sync_default);
-value($admin, 'ROLLBACK');
-syncs($admin, 'it works on a new one', $sync_default);
-is_deeply([ liked_differences($node, $mock) ], [], 'and the table is true');
-
 $_->quit for $admin, $other;
 $node->stop;
 done_testing();

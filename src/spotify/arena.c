@@ -107,6 +107,17 @@ spotify_arena_alloc(SpotifyArena *arena, size_t size)
 }
 
 void
+spotify_arena_take_over(SpotifyArena *arena, SpotifyArena *other)
+{
+	SpotifyArenaBlock **end = &arena->blocks;
+
+	while (*end != NULL)
+		end = &(*end)->next;
+	*end = other->blocks;
+	other->blocks = NULL;
+}
+
+void
 spotify_arena_release(SpotifyArena *arena)
 {
 	while (arena->blocks != NULL)

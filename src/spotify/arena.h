@@ -23,6 +23,9 @@ typedef struct SpotifyArena
  */
 extern void *spotify_arena_alloc(SpotifyArena *arena, size_t size);
 
+/* Takes over what another arena holds, which is empty then. */
+extern void spotify_arena_take_over(SpotifyArena *arena, SpotifyArena *other);
+
 /* Gives everything back; the arena is empty and usable again. */
 extern void spotify_arena_release(SpotifyArena *arena);
 

@@ -2,8 +2,8 @@
  * decode_plays.c
  *		What the Web API answers about the listening history.
  *
- * Plain C.  "cursors" (null where there are no items), "next" (a page that is
- * never there) and "limit" say nothing that is needed:
+ * Plain C.  "cursors" (null where there are no items) and "next" (a page that is
+ * never there) say nothing that is needed:
  * https://github.com/spotify/web-api/issues/1405
  */
 #include <json-c/json.h>
@@ -12,6 +12,7 @@
 #include "spotify/decode.h"
 #include "spotify/decode_items.h"
 #include "spotify/decode_track.h"
+#include "spotify/endpoint.h"
 #include "spotify/fields.h"
 #include "spotify/json.h"
 #include "spotify/refusal.h"
@@ -56,6 +57,21 @@ static const SpotifyFieldRule play_rules[] = {
 	{ .name = NULL },
 };
 
+/* How many entries the answer can have, as far as it says so. */
+static int
+read_limit(struct json_object *root)
+{
+	SpotifyInteger limit = { 0 };
+	struct json_object *value = spotify_json_member(root, "limit");
+
+	if (value != NULL)
+		(void) spotify_field_integer(value, NULL, &limit);
+	return limit.is_known && limit.value >= 1 &&
+				   limit.value <= SPOTIFY_PAGE_SIZE
+			   ? limit.value
+			   : SPOTIFY_PAGE_SIZE;
+}
+
 /* A SpotifyJsonReader. */
 static SpotifyDecodeResult
 read_plays(struct json_object *root, void *target,
@@ -69,6 +85,7 @@ read_plays(struct json_object *root, void *target,
 	result = spotify_decode_items(root, &items, &page->count, problem);
 	if (result != SPOTIFY_DECODE_OK)
 		return result;
+	page->is_full = page->count >= read_limit(root);
 	page->plays = spotify_arena_alloc(&page->arena, (size_t) page->count *
 														sizeof(SpotifyPlay));
 	if (page->plays == NULL)

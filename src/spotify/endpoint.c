@@ -6,6 +6,7 @@
  */
 #include "spotify/endpoint.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,11 +72,15 @@ spotify_endpoint_saved_tracks(const char *api_url, int offset)
 }
 
 char *
-spotify_endpoint_recently_played(const char *api_url)
+spotify_endpoint_recently_played(const char *api_url, int64_t before)
 {
-	return join_url_free(
-		api_url,
-		format_text("/me/player/recently-played?limit=%d", SPOTIFY_PAGE_SIZE));
+	static const char path[] = "/me/player/recently-played?limit=";
+
+	if (before == 0)
+		return join_url_free(api_url,
+							 format_text("%s%d", path, SPOTIFY_PAGE_SIZE));
+	return join_url_free(api_url, format_text("%s%d&before=%" PRId64, path,
+											  SPOTIFY_PAGE_SIZE, before));
 }
 
 /* The URI of an item, percent-encoded. */

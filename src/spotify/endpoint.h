@@ -8,6 +8,8 @@
 #ifndef SPOTIFY_ENDPOINT_H
 #define SPOTIFY_ENDPOINT_H
 
+#include <stdint.h>
+
 /*
  * How many entries of a list are asked for at once: limit is 1 to 50.  Spotify
  * has lowered that for search (2026-02), so an answer may hold fewer, and then
@@ -28,12 +30,14 @@
 extern char *spotify_endpoint_saved_tracks(const char *api_url, int offset);
 
 /*
- * GET /me/player/recently-played: the last 50 plays, which is all there are.
+ * GET /me/player/recently-played: the last 50 plays, which is all there are, or
+ * of those that ended before a point in time (milliseconds since 1970; 0: none).
  * Without "after": plays can appear late, and those that are older than the
  * newest one known would be lost.
  * https://github.com/spotify/web-api/issues/1441
  */
-extern char *spotify_endpoint_recently_played(const char *api_url);
+extern char *spotify_endpoint_recently_played(const char *api_url,
+											  int64_t before);
 
 /*
  * GET /me/library/contains for count ids of items of a type, such as "track"

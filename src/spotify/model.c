@@ -22,6 +22,26 @@ spotify_plays_page_release(SpotifyPlaysPage *page)
 	memset(page, 0, sizeof(*page));
 }
 
+bool
+spotify_plays_page_append(SpotifyPlaysPage *page, SpotifyPlaysPage *older)
+{
+	int count = page->count + older->count;
+	SpotifyPlay *plays =
+		spotify_arena_alloc(&page->arena, (size_t) count * sizeof(SpotifyPlay));
+
+	if (plays == NULL)
+		return false;
+	for (int i = 0; i < count; i++)
+		plays[i] =
+			i < page->count ? page->plays[i] : older->plays[i - page->count];
+	page->plays = plays;
+	page->count = count;
+	page->is_full = older->is_full;
+	spotify_arena_take_over(&page->arena, &older->arena);
+	spotify_plays_page_release(older);
+	return true;
+}
+
 /* The token is memory of our arena, so writing to it is allowed. */
 static void
 overwrite(const char *secret)

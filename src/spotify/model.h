@@ -144,6 +144,7 @@ typedef struct SpotifyPlaysPage
 	SpotifyArena arena;
 	int count; /* entries received, null ones included */
 	SpotifyPlay *plays;
+	bool is_full; /* by its own limit: there may be older plays */
 } SpotifyPlaysPage;
 
 /* An answer of the token endpoint. */
@@ -175,6 +176,13 @@ typedef struct SpotifyErrorBody
 extern void spotify_saved_page_release(SpotifySavedPage *page);
 
 extern void spotify_plays_page_release(SpotifyPlaysPage *page);
+
+/*
+ * Adds the plays of a page of older ones, which is empty then.  Returns false
+ * when memory is out.
+ */
+extern bool spotify_plays_page_append(SpotifyPlaysPage *page,
+									  SpotifyPlaysPage *older);
 
 /* Overwrites the tokens before giving the memory back. */
 extern void spotify_token_release(SpotifyToken *token);

@@ -48,20 +48,18 @@ release_sync(void *arg)
 	spotify_plays_page_release(&sync->page);
 }
 
-static void
-receive_plays(PlaysSync *sync)
+/* Receives the last plays, or those before a point in time: see endpoint.h. */
+static SpotifyPlaysPage
+receive_page(SpotifyClient *client, int64 before)
 {
-	SpotifyTraffic *traffic = &sync->run.traffic;
-	SpotifyLogin *login = spotify_login_open(sync->run.record.account, traffic);
-	SpotifyClient *client =
-		spotify_client_open(1, spotify_login_access_token, login, traffic);
 	const SpotifyExchange *exchange;
 	SpotifyPlaysPage page;
 	SpotifyDecodeProblem problem;
 	SpotifyDecodeResult result;
 
 	spotify_client_get(
-		client, spotify_endpoint_recently_played(spotify_setting_api_url),
+		client,
+		spotify_endpoint_recently_played(spotify_setting_api_url, before),
 		NULL);
 	exchange = spotify_client_next(client);
 	if (!spotify_client_succeeded(exchange))
@@ -70,7 +68,49 @@ receive_plays(PlaysSync *sync)
 		exchange->answer.body, exchange->answer.body_length, &page, &problem);
 	if (result != SPOTIFY_DECODE_OK)
 		spotify_failure_report_body(result, &problem);
-	sync->page = page;
+	return page;
+}
+
+/*
+ * Receives the plays before those that are there.  Returns false if Spotify
+ * tells others than was asked for.
+ */
+static bool
+receive_older(PlaysSync *sync, SpotifyClient *client)
+{
+	SpotifyTimestamp oldest = spotify_plays_oldest(&sync->page);
+	SpotifyTimestamp next;
+	SpotifyPlaysPage older;
+	bool is_older;
+
+	if (!oldest.is_known || oldest.value <= 0)
+		return false;
+	/* Up to the whole millisecond, so that none is left out. */
+	older = receive_page(client, (oldest.value + 999) / 1000);
+	next = spotify_plays_oldest(&older);
+	is_older = older.count == 0 || (next.is_known && next.value < oldest.value);
+	if (is_older && !spotify_plays_page_append(&sync->page, &older))
+	{
+		spotify_plays_page_release(&older);
+		spotify_report_out_of_memory();
+	}
+	spotify_plays_page_release(&older);
+	return is_older;
+}
+
+/* One answer has all, unless Spotify allows fewer than asked for in one. */
+static void
+receive_plays(PlaysSync *sync)
+{
+	SpotifyTraffic *traffic = &sync->run.traffic;
+	SpotifyLogin *login = spotify_login_open(sync->run.record.account, traffic);
+	SpotifyClient *client =
+		spotify_client_open(1, spotify_login_access_token, login, traffic);
+
+	sync->page = receive_page(client, 0);
+	while (sync->page.is_full && sync->page.count < SPOTIFY_PAGE_SIZE &&
+		   receive_older(sync, client))
+		continue;
 }
 
 /* No run of this collection is partial: what did not fail has succeeded. */
@@ -174,12 +214,12 @@ time_text(SpotifyTimestamp time)
 
 /* Why plays may be missing, in words. */
 static const char *
-describe_gap(const SpotifyPlaysPlan *plan)
+describe_gap(const PlaysSync *sync)
 {
-	if (plan->is_full)
+	if (sync->plan.is_full)
 		return psprintf(
 			"Spotify tells the last %d plays only, and all of them are newer than the newest one that was stored.",
-			SPOTIFY_PAGE_SIZE);
+			sync->page.count);
 	return psprintf(
 		"Spotify tells the plays of the last %d days only, and no sync has succeeded for longer.",
 		SPOTIFY_PLAYS_DAYS);
@@ -199,7 +239,7 @@ note_gap(const PlaysSync *sync)
 		WARNING,
 		(errmsg("plays of account \"%s\" may be missing between %s and %s",
 				record->account, time_text(start), time_text(end)),
-		 errdetail("%s", describe_gap(&sync->plan)),
+		 errdetail("%s", describe_gap(sync)),
 		 errhint("Sync more often. The gap is kept in spotify.play_gaps.")));
 }
 

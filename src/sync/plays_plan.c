@@ -82,9 +82,8 @@ plan_play(SpotifyPlaysPlan *plan, const SpotifyPlaysPage *page, int position,
 		plan->plays[plan->count++] = play;
 }
 
-/* Of all entries: one whose track is null tells how far back they reach. */
-static SpotifyTimestamp
-oldest_of(const SpotifyPlaysPage *page)
+SpotifyTimestamp
+spotify_plays_oldest(const SpotifyPlaysPage *page)
 {
 	SpotifyTimestamp oldest = { 0 };
 
@@ -108,7 +107,7 @@ static SpotifyTimestamp
 find_oldest_shown(const SpotifyPlaysPage *page, bool is_full,
 				  const SpotifyPlaysAim *aim)
 {
-	SpotifyTimestamp oldest = oldest_of(page);
+	SpotifyTimestamp oldest = spotify_plays_oldest(page);
 	SpotifyTimestamp limit = aim->now;
 
 	limit.value -= SPOTIFY_PLAYS_DAYS * INT64_C(86400) * 1000000;
@@ -169,7 +168,7 @@ make_plan(SpotifyPlaysPlan *plan, const SpotifyPlaysPage *page,
 		return false;
 	for (int i = 0; i < page->count; i++)
 		plan_play(plan, page, i, meanings[i], aim);
-	plan->is_full = page->count >= SPOTIFY_PAGE_SIZE;
+	plan->is_full = page->is_full || page->count >= SPOTIFY_PAGE_SIZE;
 	plan->gap_end = find_gap_end(page, meanings, plan->is_full, aim);
 	return true;
 }

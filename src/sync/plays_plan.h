@@ -12,6 +12,9 @@
 #include "spotify/model.h"
 #include "store/stored_play.h"
 
+/* When the oldest entry was played, also one without a track; or unknown. */
+extern SpotifyTimestamp spotify_plays_oldest(const SpotifyPlaysPage *page);
+
 /* How far back Spotify tells plays, at most. */
 #define SPOTIFY_PLAYS_DAYS 7
 
@@ -47,7 +50,7 @@ typedef struct SpotifyPlaysPlan
 	 * time, the oldest that the list can show; unknown: none is.
 	 */
 	SpotifyTimestamp gap_end;
-	bool is_full; /* the list holds as many plays as it can */
+	bool is_full; /* the list may have had older plays that it does not tell */
 } SpotifyPlaysPlan;
 
 /*

@@ -262,7 +262,8 @@ for (1 .. 2)
 
 renew();
 play($mock, $now - $HOUR + $_, index => $_) for 1 .. 30;
-$mock->fault({ match => { path => $PATH, times => 1 }, action => { serve => { limit => 20 } } });
+$mock->fault({ match => { path => $PATH, times => 1 },
+		action => { serve => { limit => 20 }, echo_limit => 'asked' } });
 check_run(sync_plays($node), 'a server that ignores the limit', fetched => 20, inserted => 20, requests => 1);
 $mock->fault({ match => { path => $PATH, times => 1 }, action => { empty => 1 } });
 check_run(sync_plays($node), 'an answer that is empty by mistake', fetched => 0, requests => 1);
@@ -331,6 +332,45 @@ is(ask($session, q{SELECT spotify_forget_account('default')})->{code},
 	'55P03', 'the account cannot be forgotten meanwhile');
 ask($other, 'ROLLBACK');
 $other->quit;
+
+# Answers that hold fewer plays than asked for, and say so: the older ones are
+# asked for too
+
+for my $case ([ 20, 70, 50, 3 ], [ 20, 40, 40, 3 ], [ 20, 39, 39, 2 ], [ 49, 50, 50, 2 ], [ 1, 3, 3, 4 ])
+{
+	my ($size, $played, $told, $requests) = @$case;
+	my $name = "$played plays, $size in an answer";
+
+	renew();
+	play($mock, $now - $HOUR + $_ / 4, index => $_) for 1 .. $played;
+	$mock->post('config', { max_page => $size });
+	check_run(sync_plays($node), $name, fetched => $told, inserted => $told, requests => $requests);
+	is_true($name, (true_plays($mock))[ 0 .. $told - 1 ]);
+	check_run(sync_plays($node), "$name, again", fetched => $told, requests => $requests);
+
+	# What was played since is all told, if it is not more than 50.
+	play($mock, $now + $_ / 100, index => 500 + $_) for 1 .. 45;
+	$run = sync_plays($node);
+	is($run->{inserted}, 45, "$name, and 45 more: all are there") if $size == 20;
+	is($run->{warnings}, '', "$name, and 45 more: no gap") if $size == 20 && $played >= 50;
+	$mock->post('config', { max_page => undef });
+}
+
+# One that tells the same plays whatever it is asked for may hide others.
+renew();
+play($mock, $now - $HOUR, index => 1);
+sync_plays($node);
+play($mock, $now - $HOUR + 40 * $_, index => $_) for 2 .. 31;
+$mock->post('config', { max_page => 20 });
+$mock->fault({ match => { path => $PATH, nth => 2 }, action => { set => { items => [ reverse 1 .. 20 ] } } });
+$run = sync_plays($node);
+is($run->{inserted}, 20, 'plays hidden by their answer: the others are kept');
+like($run->{warnings}, qr/the last 20 plays only/, 'plays hidden by their answer: a warning says so');
+is(value('SELECT count(*) FROM spotify.play_gaps'), 1, 'plays hidden by their answer: the gap is kept');
+$mock->no_faults;
+is(sync_plays($node)->{inserted}, 10, 'plays hidden by their answer: the next run has them');
+$mock->post('config', { max_page => undef });
+renew();
 
 # A cancel ends it at once
 

@@ -104,6 +104,29 @@ test_pieces(void)
 }
 
 static void
+test_taking_over(void)
+{
+	SpotifyArena arena = { 0 };
+	SpotifyArena other = { 0 };
+	unsigned char *pieces[2];
+
+	spotify_arena_take_over(&arena, &other);
+	tap_ok(arena.blocks == NULL, "nothing is taken over from an empty arena");
+	pieces[0] = spotify_arena_alloc(&arena, 100);
+	pieces[1] = spotify_arena_alloc(&other, 100);
+	if (pieces[0] == NULL || pieces[1] == NULL)
+	{
+		tap_ok(false, "two pieces");
+		return;
+	}
+	spotify_arena_take_over(&arena, &other);
+	tap_ok(other.blocks == NULL, "an arena that was taken over is empty");
+	spotify_arena_release(&other);
+	tap_ok(is_zeroed(pieces[1], 100), "its pieces live on in the other one");
+	spotify_arena_release(&arena);
+}
+
+static void
 test_out_of_memory(void)
 {
 	SpotifyArena arena = { 0 };
@@ -127,6 +150,7 @@ main(void)
 {
 	test_empty();
 	test_pieces();
+	test_taking_over();
 	test_out_of_memory();
 	return tap_done();
 }

@@ -147,6 +147,36 @@ test_before_spotify(void)
 	tap_ok(is_dated("9999-12-31T23:59:59Z"), "the future is not judged here");
 }
 
+static bool
+is_full(const char *limit)
+{
+	char body[100];
+	SpotifyPlaysPage page;
+	SpotifyDecodeProblem problem;
+	bool is_full;
+
+	snprintf(body, sizeof(body), "{\"items\": [null, null]%s}", limit);
+	if (spotify_decode_plays(body, strlen(body), &page, &problem) !=
+		SPOTIFY_DECODE_OK)
+		return false;
+	is_full = page.is_full;
+	spotify_plays_page_release(&page);
+	return is_full;
+}
+
+static void
+test_limit(void)
+{
+	tap_ok(is_full(", \"limit\": 2"), "two plays are as many as two");
+	tap_ok(is_full(", \"limit\": 1"), "and more than one");
+	tap_ok(!is_full(", \"limit\": 3"), "but fewer than three");
+	tap_ok(!is_full(", \"limit\": 50.0"), "or fifty");
+	tap_ok(!is_full(""), "or as many as are asked for");
+	tap_ok(!is_full(", \"limit\": 0"), "a limit of 0 says nothing");
+	tap_ok(!is_full(", \"limit\": -1"), "nor does one below 0");
+	tap_ok(!is_full(", \"limit\": \"2\""), "nor a text");
+}
+
 static SpotifyDecodeResult
 read_body(const char *body, size_t length, SpotifyDecodeProblem *problem)
 {
@@ -220,6 +250,7 @@ main(int argc, char **argv)
 	test_odd_entries();
 	test_empty();
 	test_before_spotify();
+	test_limit();
 	test_refused();
 	test_cut("recently_played.json");
 	test_cut("recently_played_odd_entries.json");

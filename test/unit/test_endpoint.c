@@ -38,11 +38,14 @@ test_saved_tracks(void)
 static void
 test_recently_played(void)
 {
-	text_is(spotify_endpoint_recently_played(API),
+	text_is(spotify_endpoint_recently_played(API, 0),
 			API "/me/player/recently-played?limit=50", "the last plays");
-	text_is(spotify_endpoint_recently_played(API "/"),
+	text_is(spotify_endpoint_recently_played(API "/", 0),
 			API "/me/player/recently-played?limit=50",
 			"the last plays at a base with a slash");
+	text_is(spotify_endpoint_recently_played(API, INT64_C(1793491200123)),
+			API "/me/player/recently-played?limit=50&before=1793491200123",
+			"plays before a point in time");
 }
 
 static void

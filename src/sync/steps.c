@@ -48,12 +48,27 @@ set_option(const char *name, const char *value)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
+/*
+ * The commit of a step has the rights of the caller again, who may be a
+ * superuser: so an owner who is none must leave nothing for it, such as a
+ * deferred trigger.
+ */
+static int
+context_of_owner(Oid owner)
+{
+	int context = SECURITY_LOCAL_USERID_CHANGE;
+
+	if (!superuser_arg(owner))
+		context |= SECURITY_RESTRICTED_OPERATION;
+	return context;
+}
+
 static void
 take_rights(SpotifySteps *steps)
 {
 	GetUserIdAndSecContext(&steps->caller, &steps->caller_context);
 	SetUserIdAndSecContext(steps->owner, steps->caller_context |
-											 SECURITY_LOCAL_USERID_CHANGE);
+											 context_of_owner(steps->owner));
 	steps->nest_level = NewGUCNestLevel();
 	set_option("search_path", "pg_catalog, pg_temp");
 	set_option("row_security", "off");

@@ -229,26 +229,8 @@ heals($session, $node, $mock, 'without rules');
 
 # Row security, which binds an owner that is no superuser if it is forced
 
-value($session, 'CREATE ROLE owner LOGIN; GRANT USAGE ON SCHEMA spotify_private TO owner');
-value($session, <<~'SQL');
-	DO $do$
-	DECLARE
-		name text;
-	BEGIN
-		FOR name IN SELECT oid::regclass FROM pg_class
-		             WHERE relnamespace IN ('spotify'::regnamespace, 'spotify_private'::regnamespace)
-		               AND relkind = 'r'
-		LOOP
-			EXECUTE format('ALTER TABLE %s OWNER TO owner', name);
-		END LOOP;
-		FOR name IN SELECT oid::regprocedure FROM pg_proc
-		             WHERE proname LIKE 'spotify\_%' AND pronamespace = 'public'::regnamespace
-		LOOP
-			EXECUTE format('ALTER ROUTINE %s OWNER TO owner', name);
-		END LOOP;
-	END
-	$do$
-	SQL
+value($session, 'CREATE ROLE owner LOGIN');
+give_to($session, 'owner');
 heals($session, $node, $mock, 'an owner that is no superuser');
 syncs($session, 'an owner that is no superuser: plays', $PLAYS);
 for my $table (

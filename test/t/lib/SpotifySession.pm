@@ -12,7 +12,7 @@ use Time::HiRes qw(sleep time);
 
 use SpotifyTest;
 
-our @EXPORT = qw(value refused syncs function_calls pid_of begin answer_of becomes_true);
+our @EXPORT = qw(value refused syncs function_calls give_to pid_of begin answer_of becomes_true);
 
 # Runs SQL that must work in a session; returns what it gives.
 sub value
@@ -41,6 +41,33 @@ sub syncs
 	my $answer = ask($session, $sql // 'SELECT status FROM public.spotify_sync_liked()');
 	is($answer->{output}, 'succeeded', $name) or diag($answer->{text});
 	return;
+}
+
+# Makes a role the owner of all that the extension has.
+sub give_to
+{
+	my ($session, $role) = @_;
+	return value($session, <<~SQL);
+		GRANT USAGE ON SCHEMA spotify_private TO $role;
+		DO \$do\$
+		DECLARE
+			name text;
+		BEGIN
+			FOR name IN SELECT oid::regclass FROM pg_class
+			             WHERE relnamespace IN ('spotify'::regnamespace, 'spotify_private'::regnamespace)
+			               AND relkind = 'r'
+			LOOP
+				EXECUTE format('ALTER TABLE %s OWNER TO $role', name);
+			END LOOP;
+			FOR name IN SELECT oid::regprocedure FROM pg_proc
+			             WHERE proname LIKE 'spotify\\_%' AND pronamespace = 'public'::regnamespace
+			                OR pronamespace = 'spotify_private'::regnamespace
+			LOOP
+				EXECUTE format('ALTER ROUTINE %s OWNER TO $role', name);
+			END LOOP;
+		END
+		\$do\$
+		SQL
 }
 
 # The server process of a session.

@@ -234,6 +234,12 @@ refuse_by_bearer(SpotifyExchange *exchange)
 }
 
 /*
+ * The postmaster is gone, which was noticed while interrupts were held off: the
+ * process ends as soon as they are not.
+ */
+static bool is_orphan = false;
+
+/*
  * A process that is to end, but may not be interrupted yet, must not begin
  * another attempt: it would hold up the shutdown of the server.
  */
@@ -268,7 +274,7 @@ end_unsent(SpotifyExchangePool *pool)
 
 		if (pool->is_limited)
 			refuse_by_limit(pool, exchange);
-		else if (ProcDiePending)
+		else if (ProcDiePending || is_orphan)
 			give_up(exchange);
 		else if (is_bearer_refused(pool, &exchange->request))
 			refuse_by_bearer(exchange);
@@ -473,6 +479,21 @@ wait_event(void)
 #endif
 }
 
+/*
+ * Whoever holds interrupts off must not be ended by this either: the answer
+ * that is awaited may hold a token that has to be put down first.
+ */
+static void
+watch_postmaster(WaitEventSet *set)
+{
+	if (InterruptHoldoffCount == 0)
+		AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL,
+						  NULL);
+	else if (!is_orphan)
+		AddWaitEventToSet(set, WL_POSTMASTER_DEATH, PGINVALID_SOCKET, NULL,
+						  NULL);
+}
+
 static WaitEventSet *
 create_wait_set(SpotifyHttpSocket *sockets, int count)
 {
@@ -484,7 +505,7 @@ create_wait_set(SpotifyHttpSocket *sockets, int count)
 	set = CreateWaitEventSet(CurrentMemoryContext, count + 2);
 #endif
 	AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-	AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	watch_postmaster(set);
 	for (int i = 0; i < count; i++)
 	{
 		uint32 events = 0;
@@ -518,6 +539,8 @@ wait_for_sockets(SpotifyHttpSocket *sockets, int count, long timeout_ms)
 
 		if (occurred[i].events & WL_LATCH_SET)
 			ResetLatch(MyLatch);
+		if (occurred[i].events & WL_POSTMASTER_DEATH)
+			is_orphan = true;
 		if (socket == NULL)
 			continue;
 		socket->ready_read = (occurred[i].events & WL_SOCKET_READABLE) != 0;

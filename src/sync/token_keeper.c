@@ -280,9 +280,10 @@ store_grant(TokenKeeper *keeper, const SpotifyGrant *grant)
 /*
  * Sends the refresh token and stores what comes back.  Returns false if it was
  * refused.  An access token that cannot be used is reported when the refresh
- * token beside it is stored.  Whatever would end the process, the server's quick end (SIGQUIT)
- * included, is held off from before the token is spent until the answer is in
- * the spool.  Not longer: the wait for a row must be able to end.
+ * token beside it is stored.  Whatever would end the process, the server's quick
+ * end (SIGQUIT) and the postmaster's death included, is held off from before the
+ * token is spent until the answer is in the spool.  Not longer: the wait for a
+ * row must be able to end.
  */
 static bool
 refresh(TokenKeeper *keeper, SpotifyErrorBody *refusal)

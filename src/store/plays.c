@@ -13,13 +13,15 @@ static const char NEWEST[] = "SELECT max(played_at)\n"
 							 "  FROM spotify.plays\n"
 							 " WHERE account = $1";
 
+/* The whole span is named too, so that an index finds it among many years. */
 static const char LOAD_NEAR[] =
 	"SELECT DISTINCT play.track_id, play.played_at\n"
 	"  FROM unnest($2, $3, $4) AS told (track_id, earliest, latest)\n"
 	"       JOIN spotify.plays AS play\n"
 	"       ON play.account = $1\n"
 	"      AND play.track_id = told.track_id\n"
-	"      AND play.played_at BETWEEN told.earliest AND told.latest";
+	"      AND play.played_at BETWEEN told.earliest AND told.latest\n"
+	" WHERE play.played_at BETWEEN $5 AND $6";
 
 static const char WRITE[] =
 	"INSERT INTO spotify.plays\n"
@@ -62,26 +64,38 @@ move_time(SpotifyTimestamp time, int64 distance)
 	return time;
 }
 
-/* What LOAD_NEAR looks for: tracks, and spans of time around their plays. */
-static SpotifyColumns *
-spans_around(const SpotifyPlaysPage *page, int64 distance)
+/*
+ * Adds what LOAD_NEAR looks for: tracks with spans of time around their plays,
+ * and the span of all of them.
+ */
+static void
+add_spans(SpotifyParameters *parameters, const SpotifyPlaysPage *page,
+		  int64 distance)
 {
 	SpotifyColumns *columns = spotify_columns_create(
 		CurrentMemoryContext, NEAR_TYPES, lengthof(NEAR_TYPES));
+	SpotifyTimestamp first = { 0 };
+	SpotifyTimestamp last = { 0 };
 
 	for (int i = 0; i < page->count; i++)
 	{
 		const SpotifyPlay *play = &page->plays[i];
+		SpotifyTimestamp earliest = move_time(play->played_at, -distance);
+		SpotifyTimestamp latest = move_time(play->played_at, distance);
 
 		if (play->track.id == NULL || !play->played_at.is_known)
 			continue;
 		spotify_columns_text(columns, play->track.id);
-		spotify_columns_timestamp(columns,
-								  move_time(play->played_at, -distance));
-		spotify_columns_timestamp(columns,
-								  move_time(play->played_at, distance));
+		spotify_columns_timestamp(columns, earliest);
+		spotify_columns_timestamp(columns, latest);
+		if (!first.is_known || earliest.value < first.value)
+			first = earliest;
+		if (!last.is_known || latest.value > last.value)
+			last = latest;
 	}
-	return columns;
+	spotify_columns_to_parameters(columns, parameters);
+	spotify_parameter_timestamp(parameters, first);
+	spotify_parameter_timestamp(parameters, last);
 }
 
 SpotifyStoredPlay *
@@ -89,12 +103,11 @@ spotify_plays_load_near(const char *account, const SpotifyPlaysPage *page,
 						int64 distance, int *count)
 {
 	MemoryContext context = CurrentMemoryContext;
-	SpotifyColumns *spans = spans_around(page, distance);
 	SpotifyParameters parameters = { 0 };
 	SpotifyStoredPlay *plays;
 
 	spotify_parameter_text(&parameters, account);
-	spotify_columns_to_parameters(spans, &parameters);
+	add_spans(&parameters, page, distance);
 	spotify_spi_execute(LOAD_NEAR, &parameters);
 	*count = (int) SPI_processed;
 	plays = MemoryContextAllocHuge(context, (SPI_processed + 1) *

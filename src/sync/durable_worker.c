@@ -192,6 +192,11 @@ attach_message(dsm_handle handle)
 	return header->is_refused ? NULL : message;
 }
 
+static void
+ignore_signal(SIGNAL_ARGS)
+{
+}
+
 /*
  * A record is written within seconds, so that the end of the server waits for
  * it: what ends the other tasks would leave a run without a trace.
@@ -199,7 +204,7 @@ attach_message(dsm_handle handle)
 static void
 set_signals(SpotifyDurableTask task)
 {
-	pqsignal(SIGTERM, task == SPOTIFY_DURABLE_RECORD ? SIG_IGN : die);
+	pqsignal(SIGTERM, task == SPOTIFY_DURABLE_RECORD ? ignore_signal : die);
 	BackgroundWorkerUnblockSignals();
 }
 

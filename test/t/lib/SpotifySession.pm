@@ -106,7 +106,7 @@ sub becomes_true
 	return 1;
 }
 
-# A call of each function of the extension, by its name.  All arguments are
+# A call of each function of the extension that is for users, by its name.  All arguments are
 # NULL: for what is refused before any of them is looked at.
 sub function_calls
 {
@@ -119,7 +119,7 @@ sub function_calls
 		  JOIN pg_depend
 		    ON objid = pg_proc.oid AND classid = 'pg_proc'::regclass AND deptype = 'e'
 		  JOIN pg_extension ON pg_extension.oid = refobjid AND extname = 'spotify_etl'
-		 WHERE prokind = 'f'
+		 WHERE prokind = 'f' AND pronamespace <> 'spotify_private'::regnamespace
 		SQL
 }
 

@@ -561,9 +561,12 @@ COMMENT ON COLUMN spotify.my_played_tracks."timestamp" IS
 COMMENT ON COLUMN spotify.my_played_tracks.account IS
     'account that played the track';
 
+-- to_char, because a date as text is what the session's DateStyle makes of it.
 CREATE VIEW spotify.fav_artist AS
     SELECT play."timestamp",
-           play."timestamp"::text || '-' || play.artist_name AS id,
+           pg_catalog.to_char(play."timestamp"::timestamp without time zone,
+                              'YYYY-MM-DD')
+               || '-' || play.artist_name AS id,
            play.artist_name,
            pg_catalog.count(*) AS count,
            play.account
@@ -573,7 +576,8 @@ CREATE VIEW spotify.fav_artist AS
 COMMENT ON VIEW spotify.fav_artist IS
     'plays counted by date and first artist, with the columns of the Python pipelines'' table';
 COMMENT ON COLUMN spotify.fav_artist."timestamp" IS 'date of the plays in UTC';
-COMMENT ON COLUMN spotify.fav_artist.id IS 'date and name of the artist';
+COMMENT ON COLUMN spotify.fav_artist.id IS
+    'date, as YYYY-MM-DD, and name of the artist';
 COMMENT ON COLUMN spotify.fav_artist.artist_name IS 'name of the first artist';
 COMMENT ON COLUMN spotify.fav_artist.count IS 'number of plays';
 COMMENT ON COLUMN spotify.fav_artist.account IS 'account that played the tracks';
@@ -743,15 +747,15 @@ COMMENT ON COLUMN spotify.liked_by_month.unlikes IS
     'likes that a sync found to be gone in the month';
 COMMENT ON COLUMN spotify.liked_by_month.account IS 'account that liked the tracks';
 
+-- Months are counted in UTC, so that each session finds the same end.
 -- Spotify ends an authorization six months after the user gave it:
 -- https://developer.spotify.com/blog/2026-06-18-refresh-token-expiration
 CREATE VIEW spotify.account_status AS
     SELECT account.account,
            account.is_enabled,
            account.authorized_at,
-           account.authorized_at + interval '6 months' AS authorization_ends_at,
-           pg_catalog.floor(EXTRACT(epoch FROM account.authorized_at
-                                               + interval '6 months'
+           authorization_end.at AS authorization_ends_at,
+           pg_catalog.floor(EXTRACT(epoch FROM authorization_end.at
                                                - pg_catalog.now())
                             OPERATOR(pg_catalog./) 86400)::integer AS days_left,
            account.needs_authorization,
@@ -766,6 +770,10 @@ CREATE VIEW spotify.account_status AS
                AND run.started_at > pg_catalog.now() - interval '24 hours')
                AS requests_last_24_hours
       FROM spotify.accounts AS account
+           CROSS JOIN LATERAL
+           (SELECT (account.authorized_at AT TIME ZONE 'UTC'
+                    + interval '6 months') AT TIME ZONE 'UTC' AS at)
+               AS authorization_end
            LEFT JOIN LATERAL
            (SELECT run.started_at,
                    run.status

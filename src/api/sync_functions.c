@@ -50,9 +50,7 @@ begin_of_period(FunctionCallInfo fcinfo, int number)
 			ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("argument \"period\" must be longer than nothing"),
-			 errdetail("The period is %s.",
-					   DatumGetCString(DirectFunctionCall1(
-						   interval_out, PG_GETARG_DATUM(number)))),
+			 errdetail("It would not begin in the past."),
 			 errhint(
 				 "It counts back from now, such as '24 hours'; NULL takes all plays that Spotify tells.")));
 	return spotify_time_from_server(begin);

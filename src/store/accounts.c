@@ -10,11 +10,13 @@
 /*
  * Spotify ends an authorization six months after it was given:
  * https://developer.spotify.com/blog/2026-06-18-refresh-token-expiration
+ * Months are counted in UTC, as in spotify.account_status.
  */
 static const char FIND[] =
 	"SELECT account, client_id, redirect_uri, spotify_user_id,\n"
 	"       needs_authorization, retry_after,\n"
-	"       authorized_at + interval '6 months', is_enabled\n"
+	"       (authorized_at AT TIME ZONE 'UTC' + interval '6 months')\n"
+	"       AT TIME ZONE 'UTC', is_enabled\n"
 	"  FROM spotify.accounts\n"
 	" WHERE account = $1";
 

@@ -20,7 +20,7 @@
  *		spotify_http_close(transport);
  *
  * Redirects are not followed.  Proxy, netrc, cookies and key log files of the
- * environment are ignored.  Only gzip is asked for and accepted.
+ * environment are ignored.  Only gzip is asked for, if anything, and accepted.
  */
 #ifndef SPOTIFY_HTTP_H
 #define SPOTIFY_HTTP_H
@@ -46,6 +46,7 @@ typedef struct SpotifyHttpRequest
 	const char *bearer;	  /* access token to authorise with, or NULL */
 	const char *username; /* for Basic authorisation, or NULL */
 	const char *password;
+	bool is_uncompressed; /* asks for a body that is not compressed */
 	long connect_timeout_ms;
 	long timeout_ms;		 /* from start to last byte */
 	size_t max_body_bytes;	 /* decoded; a larger body ends the exchange */
@@ -56,11 +57,15 @@ typedef enum SpotifyHttpOutcome
 {
 	SPOTIFY_HTTP_ANSWERED,	  /* the whole answer arrived; see status */
 	SPOTIFY_HTTP_UNREACHABLE, /* DNS, connect or TLS failed: nothing was sent */
+	SPOTIFY_HTTP_REFUSED,	  /* the proxy does not let us through */
 	SPOTIFY_HTTP_UNTRUSTED,	  /* the certificate was not accepted */
-	SPOTIFY_HTTP_TIMED_OUT,	  /* the answer took longer than allowed */
-	SPOTIFY_HTTP_CUT,		  /* the connection ended before the answer did */
-	SPOTIFY_HTTP_MALFORMED,	  /* the peer does not keep to HTTP */
-	SPOTIFY_HTTP_TOO_LARGE,	  /* body over the given maximum */
+	SPOTIFY_HTTP_NO_AUTHORITIES, /* there are no authorities to check it by */
+	SPOTIFY_HTTP_TIMED_OUT,		 /* the answer took longer than allowed */
+	SPOTIFY_HTTP_CUT,		/* the connection ended before the answer did */
+	SPOTIFY_HTTP_MALFORMED, /* the peer does not keep to HTTP */
+	SPOTIFY_HTTP_UNDECODED, /* gzip that libcurl does not decode, such as that
+							   * of several members, which is legal */
+	SPOTIFY_HTTP_TOO_LARGE, /* body over the given maximum */
 	SPOTIFY_HTTP_HEADER_TOO_LARGE, /* header lines over theirs, or libcurl's */
 	SPOTIFY_HTTP_UNUSABLE,		   /* the request itself: URL, proxy, CA file */
 	SPOTIFY_HTTP_OUT_OF_MEMORY

@@ -602,7 +602,6 @@ set_fixed_options(Setup *setup)
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		set_number(setup, fixed[i].option, fixed[i].value);
-	set_text(setup, CURLOPT_ACCEPT_ENCODING, "gzip");
 }
 
 static void
@@ -720,6 +719,8 @@ configure_exchange(const SpotifyHttp *http, Exchange *exchange,
 		set_text(&setup, CURLOPT_CAPATH, NULL);
 	}
 
+	set_text(&setup, CURLOPT_ACCEPT_ENCODING,
+			 request->is_uncompressed ? "identity" : "gzip");
 	set_text(&setup, CURLOPT_URL, request->url);
 	set_protocols(&setup, request->url);
 	set_authorization(&setup, exchange, request);
@@ -855,6 +856,18 @@ was_request_sent(CURL *easy)
 }
 
 /*
+ * Tells whether a proxy refused to connect us, which it will do again.  One
+ * that could not connect (5xx) may do better the next time.
+ */
+static bool
+is_refused_by_proxy(CURL *easy)
+{
+	long status = info_number(easy, CURLINFO_HTTP_CONNECTCODE);
+
+	return status >= 400 && status < 500;
+}
+
+/*
  * What the header's lines said, or libcurl made of a date: 0 if that is over,
  * or if it is neither a number nor a date.
  */
@@ -892,6 +905,9 @@ outcome_of(CURLcode code, bool was_sent, bool in_header)
 		case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
 			return SPOTIFY_HTTP_UNTRUSTED;
 
+		case CURLE_SSL_CACERT_BADFILE:
+			return SPOTIFY_HTTP_NO_AUTHORITIES;
+
 		case CURLE_OPERATION_TIMEDOUT:
 			return was_sent ? SPOTIFY_HTTP_TIMED_OUT : SPOTIFY_HTTP_UNREACHABLE;
 
@@ -911,6 +927,10 @@ outcome_of(CURLcode code, bool was_sent, bool in_header)
 		case CURLE_WEIRD_SERVER_REPLY:
 		case CURLE_BAD_CONTENT_ENCODING:
 			return SPOTIFY_HTTP_MALFORMED;
+
+		/* Not of our receivers, who say what is wrong. */
+		case CURLE_WRITE_ERROR:
+			return SPOTIFY_HTTP_UNDECODED;
 
 #if LIBCURL_VERSION_NUM >= 0x080600
 		case CURLE_TOO_LARGE:
@@ -951,6 +971,9 @@ failure_message(const Exchange *exchange, CURLcode code)
 	/* libcurl's words for it may be "out of memory". */
 	if (exchange->answer.outcome == SPOTIFY_HTTP_HEADER_TOO_LARGE)
 		return HEADER_TOO_LARGE;
+	/* Or that it could not write to a disk. */
+	if (exchange->answer.outcome == SPOTIFY_HTTP_UNDECODED)
+		return "the body has more than one member of gzip";
 	return exchange->error[0] != '\0' ? exchange->error
 									  : curl_easy_strerror(code);
 }
@@ -971,7 +994,9 @@ complete_answer(Exchange *exchange, CURLcode code)
 	if (answer->outcome == SPOTIFY_HTTP_ANSWERED)
 	{
 		answer->outcome =
-			outcome_of(code, answer->was_sent, exchange->in_header);
+			is_refused_by_proxy(easy)
+				? SPOTIFY_HTTP_REFUSED
+				: outcome_of(code, answer->was_sent, exchange->in_header);
 		if (answer->outcome != SPOTIFY_HTTP_ANSWERED)
 			set_message(answer, failure_message(exchange, code));
 	}

@@ -79,7 +79,8 @@ spotify_decode_profile(const char *body, size_t length, SpotifyProfile *profile,
 /*
  * Reads what it can of an error answer: {"error":"code","error_description":
  * "text"} of the token endpoint, {"error":{"status":n,"message":"text",
- * "reason":"code"}} of the API, or plain text.  Never fails.
+ * "reason":"code"}} or {"error":{"type":"code","description":"text"}} of the
+ * API, or plain text.  Never fails.
  */
 extern void spotify_decode_error(const char *body, size_t length,
 								 SpotifyErrorBody *error);

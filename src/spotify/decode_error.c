@@ -23,7 +23,17 @@ read_line(struct json_object *value, char *line, size_t size)
 		spotify_text_line(line, size, text, length);
 }
 
-/* Reads the two forms that decode.h describes; false if it is neither. */
+/* Puts a member on one line, or another one if that leaves it empty. */
+static void
+read_first_line(struct json_object *object, const char *name,
+				const char *other_name, char *line, size_t size)
+{
+	read_line(spotify_json_member(object, name), line, size);
+	if (line[0] == '\0')
+		read_line(spotify_json_member(object, other_name), line, size);
+}
+
+/* Reads the forms that decode.h describes; false if it is neither. */
 static bool
 read_error(struct json_object *root, SpotifyErrorBody *error)
 {
@@ -38,10 +48,10 @@ read_error(struct json_object *root, SpotifyErrorBody *error)
 	}
 	if (json_object_is_type(value, json_type_object))
 	{
-		read_line(spotify_json_member(value, "reason"), error->code,
-				  sizeof(error->code));
-		read_line(spotify_json_member(value, "message"), error->message,
-				  sizeof(error->message));
+		read_first_line(value, "reason", "type", error->code,
+						sizeof(error->code));
+		read_first_line(value, "message", "description", error->message,
+						sizeof(error->message));
 		return true;
 	}
 	return false;

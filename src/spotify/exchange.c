@@ -40,6 +40,7 @@
 #include "spotify/cleanup.h"
 #include "spotify/decode.h"
 #include "spotify/exchange.h"
+#include "spotify/json.h"
 
 /* Header lines of one answer: Spotify's have some 2 kB together. */
 #define MAX_HEADER_BYTES (64 * 1024)
@@ -58,6 +59,7 @@ struct SpotifyExchangePool
 	dlist_head running;
 	dlist_head finished;
 	SpotifyExchange *handed_out; /* released at the next call */
+	bool is_uncompressed;		 /* gzip of the peer could not be decoded */
 	bool is_limited;			 /* a 429 stands: nothing is sent any more */
 	SpotifyRetryDecision limit;	 /* the decision about that 429 */
 	const char *refused_bearer;	 /* the one that a 401 refused last, or NULL */
@@ -179,12 +181,21 @@ spotify_exchange_submit(SpotifyExchangePool *pool,
 static void
 send_exchange(SpotifyExchangePool *pool, SpotifyExchange *exchange)
 {
-	SpotifyHttpRequest request = {
+	SpotifyHttpRequest request;
+
+	/*
+	 * What a form brings must not be lost over its compression: a new refresh
+	 * token is told once.
+	 */
+	exchange->is_uncompressed =
+		pool->is_uncompressed || exchange->request.form != NULL;
+	request = (SpotifyHttpRequest){
 		.url = exchange->request.url,
 		.form = exchange->request.form,
 		.bearer = exchange->request.bearer,
 		.username = exchange->request.username,
 		.password = exchange->request.password,
+		.is_uncompressed = exchange->is_uncompressed,
 		.connect_timeout_ms = spotify_setting_connect_timeout,
 		.timeout_ms = spotify_setting_request_timeout,
 		.max_body_bytes = spotify_setting_max_response_size,
@@ -400,6 +411,24 @@ read_error_body(SpotifyExchange *exchange)
 	withhold_secrets(&exchange->request, &exchange->error_body);
 }
 
+/*
+ * A success that brings the beginning of a document is one that was cut,
+ * although HTTP does not show it: the head told no length, or the gzip of the
+ * body has no end.
+ */
+static void
+note_cut(SpotifyExchange *exchange)
+{
+	SpotifyHttpAnswer *answer = &exchange->answer;
+
+	if (answer->outcome != SPOTIFY_HTTP_ANSWERED || answer->status != 200 ||
+		!spotify_json_is_cut(answer->body, answer->body_length))
+		return;
+	answer->outcome = SPOTIFY_HTTP_CUT;
+	strlcpy(answer->message, "the body ends too early",
+			sizeof(answer->message));
+}
+
 static SpotifyRetryDecision
 decide(const SpotifyExchange *exchange)
 {
@@ -410,6 +439,12 @@ decide(const SpotifyExchange *exchange)
 	/* https://developer.spotify.com/documentation/web-api/references/changes/july-2026 */
 	bool is_quota_exceeded =
 		strcmp(exchange->error_body.code, "QUOTA_EXCEEDED") == 0;
+	SpotifyRetryDecision at_once = { .verdict = SPOTIFY_RETRY_WAIT };
+
+	/* Nothing failed: without compression the same can be read. */
+	if (exchange->answer.outcome == SPOTIFY_HTTP_UNDECODED &&
+		!exchange->is_uncompressed)
+		return at_once;
 
 	return spotify_retry_decide(&policy, &exchange->answer, is_quota_exceeded,
 								exchange->attempts - 1, draw_random());
@@ -432,8 +467,10 @@ wait_for_retry(SpotifyExchangePool *pool, SpotifyExchange *exchange)
 static void
 settle(SpotifyExchangePool *pool, SpotifyExchange *exchange)
 {
+	note_cut(exchange);
 	read_error_body(exchange);
 	exchange->decision = decide(exchange);
+	pool->is_uncompressed |= exchange->answer.outcome == SPOTIFY_HTTP_UNDECODED;
 	if (exchange->decision.verdict == SPOTIFY_RETRY_LIMITED)
 		note_limit(pool, &exchange->decision);
 	if (exchange->answer.status == 401)

@@ -45,6 +45,7 @@ typedef struct SpotifyExchange
 	dlist_node node;
 	SpotifyExchangeRequest request;
 	int attempts;			/* how often it was sent */
+	bool is_uncompressed;	/* asks, since it was sent last, for no gzip */
 	TimestampTz not_before; /* while it waits to be sent (again) */
 	SpotifyHttpAnswer answer;
 	SpotifyErrorBody error_body;   /* of a status from 400 on */

@@ -24,18 +24,25 @@ describe_attempts(const SpotifyExchange *exchange)
 					exchange->attempts, exchange->first_problem);
 }
 
+/* What somebody, mostly Spotify, answered. */
 static int
-detail_of_status(const SpotifyExchange *exchange)
+detail_of_answer(const char *somebody, const SpotifyExchange *exchange)
 {
 	const SpotifyErrorBody *body = &exchange->error_body;
 	const char *text = body->message[0] != '\0' ? body->message : body->code;
 
 	if (text[0] == '\0')
-		return errdetail("Spotify answered with status %d.%s",
+		return errdetail("%s answered with status %d.%s", somebody,
 						 exchange->answer.status, describe_attempts(exchange));
-	return errdetail("Spotify answered with status %d: \"%s\".%s",
+	return errdetail("%s answered with status %d: \"%s\".%s", somebody,
 					 exchange->answer.status, text,
 					 describe_attempts(exchange));
+}
+
+static int
+detail_of_status(const SpotifyExchange *exchange)
+{
+	return detail_of_answer("Spotify", exchange);
 }
 
 /* The transport's words, which are no sentence yet. */
@@ -59,16 +66,57 @@ report_unreachable(const SpotifyExchange *exchange)
 			 "Nothing was changed. Try again later; if it stays so, check the network of the database server and the setting \"spotify_etl.proxy\".")));
 }
 
+/* Spotify saw nothing of the request. */
 static void
-report_untrusted(const SpotifyExchange *exchange)
+report_proxy(const SpotifyExchange *exchange)
+{
+	bool is_answer = exchange->answer.outcome == SPOTIFY_HTTP_ANSWERED;
+
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_CONNECTION_FAILURE),
+		 errmsg("could not reach Spotify: the proxy refuses the connection"),
+		 is_answer ? detail_of_answer("The proxy", exchange)
+				   : detail_of_outcome(exchange),
+		 errhint(
+			 "Check the setting \"spotify_etl.proxy\" with its user and password, and whether the proxy allows connections to api.spotify.com and accounts.spotify.com.")));
+}
+
+/* A login page of the network, or the page of a filter that stops us. */
+static void
+report_portal(const SpotifyExchange *exchange)
 {
 	ereport(
 		ERROR,
 		(errcode(ERRCODE_CONNECTION_FAILURE),
-		 errmsg("could not reach Spotify: its certificate is not trusted"),
-		 detail_of_outcome(exchange),
+		 errmsg(
+			 "could not reach Spotify: a portal or proxy of the network answers in its place"),
+		 detail_of_answer("It", exchange),
 		 errhint(
-			 "Install the package ca-certificates on the database server, or name a file of authorities in \"spotify_etl.ca_file\".")));
+			 "Have the network let the database server through to api.spotify.com and accounts.spotify.com: by a login at its portal, a rule of its filter, or the setting \"spotify_etl.proxy\".")));
+}
+
+#define HINT_AUTHORITIES                                                       \
+	"Install the package ca-certificates on the database server, or name a file of authorities in \"spotify_etl.ca_file\"."
+
+static void
+report_untrusted(const SpotifyExchange *exchange)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONNECTION_FAILURE),
+			 errmsg("could not reach Spotify: its certificate is not trusted"),
+			 detail_of_outcome(exchange), errhint(HINT_AUTHORITIES)));
+}
+
+static void
+report_no_authorities(const SpotifyExchange *exchange)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_CONNECTION_FAILURE),
+		 errmsg(
+			 "could not reach Spotify: no certificate authorities could be read"),
+		 detail_of_outcome(exchange), errhint(HINT_AUTHORITIES)));
 }
 
 static void
@@ -96,7 +144,7 @@ report_too_large(const SpotifyExchange *exchange)
 }
 
 #define HINT_CHANGED                                                           \
-	"Something between the database server and Spotify may have changed it, such as a proxy."
+	"Something between the database server and Spotify may have sent or changed it, such as a proxy or a portal."
 
 static void
 report_header_too_large(const SpotifyExchange *exchange)
@@ -112,6 +160,15 @@ report_malformed(const SpotifyExchange *exchange)
 	ereport(ERROR, (errcode(ERRCODE_PROTOCOL_VIOLATION),
 					errmsg("the answer of Spotify does not keep to HTTP"),
 					detail_of_outcome(exchange), errhint(HINT_CHANGED)));
+}
+
+static void
+report_undecoded(const SpotifyExchange *exchange)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROTOCOL_VIOLATION),
+			 errmsg("the compression of Spotify's answer could not be undone"),
+			 detail_of_outcome(exchange), errhint(HINT_CHANGED)));
 }
 
 void
@@ -202,6 +259,13 @@ report_limited(const SpotifyExchange *exchange)
 		retry_after, strcmp(exchange->error_body.code, "QUOTA_EXCEEDED") == 0);
 }
 
+/* The API answers JSON or plain text: a page is somebody else's. */
+static bool
+is_page(const SpotifyExchange *exchange)
+{
+	return exchange->error_body.message[0] == '<';
+}
+
 static void
 report_status(const SpotifyExchange *exchange)
 {
@@ -213,6 +277,10 @@ report_status(const SpotifyExchange *exchange)
 		report_invalid_client(exchange);
 	if (status == 401)
 		report_unauthorized(exchange);
+	if (status == 407)
+		report_proxy(exchange);
+	if (status == 511 || (status == 403 && is_page(exchange)))
+		report_portal(exchange);
 	if (status == 403)
 		report_forbidden(exchange);
 	if (status >= 500 && status <= 599)
@@ -233,11 +301,20 @@ spotify_failure_report(const SpotifyExchange *exchange)
 		case SPOTIFY_HTTP_CUT:
 			report_unreachable(exchange);
 			break;
+		case SPOTIFY_HTTP_REFUSED:
+			report_proxy(exchange);
+			break;
 		case SPOTIFY_HTTP_UNTRUSTED:
 			report_untrusted(exchange);
 			break;
+		case SPOTIFY_HTTP_NO_AUTHORITIES:
+			report_no_authorities(exchange);
+			break;
 		case SPOTIFY_HTTP_MALFORMED:
 			report_malformed(exchange);
+			break;
+		case SPOTIFY_HTTP_UNDECODED:
+			report_undecoded(exchange);
 			break;
 		case SPOTIFY_HTTP_TOO_LARGE:
 			report_too_large(exchange);
@@ -261,10 +338,13 @@ spotify_failure_report_body(SpotifyDecodeResult result,
 {
 	if (result == SPOTIFY_DECODE_OUT_OF_MEMORY)
 		spotify_report_out_of_memory();
-	ereport(ERROR,
-			(errcode(ERRCODE_PROTOCOL_VIOLATION),
-			 errmsg("the answer of Spotify is not what its API promises"),
-			 errdetail("Refused: %s.", problem->text),
-			 errhint("Nothing was changed. Try again later.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_PROTOCOL_VIOLATION),
+		 errmsg("the answer of Spotify is not what its API promises"),
+		 errdetail("Refused: %s.", problem->text),
+		 result == SPOTIFY_DECODE_NOT_JSON
+			 ? errhint("Nothing was changed. Try again later. " HINT_CHANGED)
+			 : errhint("Nothing was changed. Try again later.")));
 	pg_unreachable();
 }

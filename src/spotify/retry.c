@@ -33,6 +33,7 @@
 
 #define STATUS_TOO_MANY_REQUESTS 429
 #define STATUS_UNAVAILABLE		 503
+#define STATUS_LOGIN_TO_NETWORK	 511
 
 /* Tells whether the same request may succeed a little later. */
 static bool
@@ -46,9 +47,13 @@ is_transient(const SpotifyHttpAnswer *answer)
 			return true;
 		case SPOTIFY_HTTP_ANSWERED:
 			return answer->status == STATUS_TOO_MANY_REQUESTS ||
-				   (answer->status >= 500 && answer->status <= 599);
+				   (answer->status >= 500 && answer->status <= 599 &&
+					answer->status != STATUS_LOGIN_TO_NETWORK);
+		case SPOTIFY_HTTP_REFUSED:
 		case SPOTIFY_HTTP_UNTRUSTED:
+		case SPOTIFY_HTTP_NO_AUTHORITIES:
 		case SPOTIFY_HTTP_MALFORMED:
+		case SPOTIFY_HTTP_UNDECODED:
 		case SPOTIFY_HTTP_TOO_LARGE:
 		case SPOTIFY_HTTP_HEADER_TOO_LARGE:
 		case SPOTIFY_HTTP_UNUSABLE:

@@ -3,6 +3,7 @@ of the value the test gave; the stage says when it runs, the table in which orde
 """
 
 import base64
+import gzip
 import zlib
 from typing import Any, Callable, NamedTuple
 
@@ -124,6 +125,17 @@ def gzip_truncated(exchange, length):
     exchange.answer.set_header("Content-Encoding", "gzip")
 
 
+def gzip_members(exchange, count):
+    """Compress the body in pieces, if the client accepts gzip, one behind the other."""
+    if not exchange.may_compress:
+        return
+    plain = exchange.answer.body.plain
+    size = -(-len(plain) // count)
+    pieces = [plain[start : start + size] for start in range(0, len(plain), size)]
+    exchange.content = b"".join(gzip.compress(piece, 1, mtime=0) for piece in pieces)
+    exchange.answer.set_header("Content-Encoding", "gzip")
+
+
 def gzip_bomb(exchange, size):
     """Send blanks of this size, compressed to a thousandth."""
     exchange.answer.set_header("Content-Encoding", "gzip")
@@ -183,6 +195,11 @@ def chunked(exchange, kind):
     exchange.chunked = CHUNKED[kind]
     if kind == "no_terminator":
         close(exchange, "end")
+
+
+def no_length(exchange, _):
+    """Let the end of the connection alone tell that of the body."""
+    exchange.has_length = False
 
 
 def continues(exchange, count):
@@ -246,6 +263,7 @@ ACTIONS = {
     "body_size": Action(BODY, body_size),
     "gzip": Action(BODY, compress),
     "gzip_truncated": Action(CODING, gzip_truncated),
+    "gzip_members": Action(CODING, gzip_members),
     "gzip_bomb": Action(CODING, gzip_bomb),
     "content_encoding": Action(CODING, content_encoding),
     "retry_after": Action(HEAD, retry_after),
@@ -254,6 +272,7 @@ ACTIONS = {
     "header_size": Action(HEAD, header_size),
     "header_count": Action(HEAD, header_count),
     "content_length": Action(HEAD, content_length),
+    "no_length": Action(DELIVERY, no_length),
     "chunked": Action(DELIVERY, chunked),
     "continues": Action(DELIVERY, continues),
     "raw": Action(DELIVERY, raw, always),

@@ -37,6 +37,8 @@ class Exchange:
         self.content = b""
         # Produces the body piece by piece where it is too large to hold.
         self.stream = None
+        # Whether the head says how long the body is.
+        self.has_length = True
         # None, or how the body is cut into chunks: see chunk().
         self.chunked = None
         self.prefix = b""
@@ -95,18 +97,23 @@ class Exchange:
         elif self.chunked is not None:
             answer.set_header("Transfer-Encoding", "chunked")
             content = chunk(content, **self.chunked)
-        elif self.stream is None and answer.header("content-length") is None:
+        elif not self.is_endless and answer.header("content-length") is None:
             answer.set_header("Content-Length", len(content))
         if self.closes:
             answer.set_header("Connection", "close")
         return self.prefix + answer.head(), content
 
     @property
+    def is_endless(self):
+        """Tell whether only the end of the connection is that of the body."""
+        return self.stream is not None or not self.has_length
+
+    @property
     def closes(self):
         """Tell whether the connection ends with this answer."""
-        endless = self.stream is not None or self.raw is not None
         wish = self.request.header("connection").lower()
-        return endless or wish == "close" or self.request.version == "1.0"
+        wanted = wish == "close" or self.request.version == "1.0"
+        return self.is_endless or self.raw is not None or wanted
 
     def _with_interrupts(self, head, content):
         data = head + content

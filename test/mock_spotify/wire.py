@@ -134,7 +134,9 @@ def parse_head(head):
         headers = [(name.lower(), value.strip()) for name, value in pairs]
     except ValueError:
         raise BadRequest("malformed head") from None
-    if version not in ("HTTP/1.1", "HTTP/1.0") or not target.startswith("/"):
+    # Who takes this for a proxy names a host: there are faults to answer that.
+    is_target = target.startswith("/") or method == "CONNECT"
+    if version not in ("HTTP/1.1", "HTTP/1.0") or not is_target:
         raise BadRequest("malformed request line")
     version = version[len("HTTP/") :]
     if version == "1.1" and not any(name == "host" for name, _ in headers):

@@ -538,14 +538,20 @@ my $before = library_state($session);
 for my $body (
 	'[]', '[false]', '[false,false]', '[false,false,false,false]', '{}', 'null',
 	'false', '"false"', '[0,0,0]', '[false,null,false]', '[false,false,"false"]',
-	'[[false],[false],[false]]', '{"contains":[false,false,false]}', 'no', '',
-	'[false,false,false')
+	'[[false],[false],[false]]', '{"contains":[false,false,false]}', 'no')
 {
 	$mock->no_faults;
 	on_contains($body);
 	is(sync()->{code}, '08P01', "the answer $body: the run fails");
 	is(library_state($session), $before,
 		"the answer $body: nothing is changed");
+}
+for my $body ('', '[false,false,false')
+{
+	$mock->no_faults;
+	on_contains($body);
+	is(sync()->{code}, '08006', "the answer '$body', which is cut: the run fails");
+	is(library_state($session), $before, "the answer '$body', which is cut: nothing is changed");
 }
 $mock->no_faults;
 $mock->fault({

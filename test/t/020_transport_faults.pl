@@ -105,6 +105,7 @@ my @passing = (
 		\%SECOND_PAGE, $short, $long ],
 	[ 'a late answer', { delay => 5 }, \%SECOND_PAGE, $short, $long ],
 	[ 'a late end', { delay => { seconds => 5, at => 'body' } }, \%SECOND_PAGE, $short, $long ],
+	[ 'Content-Length too small', { content_length => { add => -100 } }, \%SECOND_PAGE ],
 	[ 'Content-Length too large', { content_length => { add => 100 } },
 		\%SECOND_PAGE, $short, $long ],
 	[ 'reset before the answer', { reset => 'start' }, \%FIRST_PAGE ],
@@ -119,6 +120,17 @@ my @passing = (
 		\%SECOND_PAGE ],
 	[ 'a bad chunk', { chunked => 'bad_size' }, \%SECOND_PAGE ],
 	[ 'no last chunk', { chunked => 'no_terminator' }, \%SECOND_PAGE ],
+	# HTTP does not show that these were cut, but the JSON does.
+	[ 'gzip cut short', { gzip_truncated => JSON::PP::true }, \%SECOND_PAGE ],
+	[ 'gzip cut in its head', { gzip_truncated => 5 }, \%SECOND_PAGE ],
+	[ 'gzip of nothing', { gzip_truncated => 0 }, \%SECOND_PAGE ],
+	[ 'no length, and half a body', { no_length => JSON::PP::true, close => 'body' },
+		\%SECOND_PAGE ],
+	[ 'no length, and no body', { no_length => JSON::PP::true, close => 'headers' },
+		\%SECOND_PAGE ],
+	[ 'no length, and all but a byte',
+		{ no_length => JSON::PP::true, truncate => -1 }, \%SECOND_PAGE ],
+	[ 'an empty body', { body => '' }, \%SECOND_PAGE ],
 );
 
 for my $case (@passing)
@@ -157,14 +169,11 @@ my @refused = (
 	[ 'HTTP of another version', { raw => "HTTP/7.3 200 OK\r\n\r\n{}" } ],
 	[ 'a status that is no number', { raw => "HTTP/1.1 abc OK\r\n\r\n{}" } ],
 	[ 'binary garbage', { raw_base64 => 'AAECA4CB//4AAQID' } ],
-	[ 'Content-Length too small', { content_length => { add => -100 } } ],
 	[ 'a header line of 300 kB', { header_size => 300_000 } ],
 	[ 'a header line of 90 kB', { header_size => 90_000 } ],
 	[ '3,000 header lines',
 		{ extra_headers => [ map { [ "X-Filler-$_", 'x' x 20 ] } 1 .. 3000 ] } ],
 	[ '100,000 interim answers', { continues => 100_000 } ],
-	[ 'gzip cut short', { gzip_truncated => JSON::PP::true } ],
-	[ 'gzip of nothing', { gzip_truncated => 0 } ],
 	[ 'gzip that is none', { gzip => JSON::PP::false, content_encoding => 'gzip' } ],
 	[ 'brotli', { gzip => JSON::PP::false, content_encoding => 'br' } ],
 	[ 'zstd', { gzip => JSON::PP::false, content_encoding => 'zstd' } ],
@@ -214,6 +223,8 @@ my @accepted = (
 	[ 'chunks', { chunked => 'good' } ],
 	[ 'chunks, not compressed', { chunked => 'good', gzip => JSON::PP::false } ],
 	[ 'no compression', { gzip => JSON::PP::false } ],
+	[ 'gzip of one member', { gzip_members => 1 } ],
+	[ 'no length', { no_length => JSON::PP::true } ],
 	[ 'the encoding identity', { gzip => JSON::PP::false, content_encoding => 'identity' } ],
 	[ '100 interim answers', { continues => 100 } ],
 	[ 'a header line of 40 kB', { header_size => 40_000 } ],
@@ -346,7 +357,8 @@ is($mock->count->{me}, 0, 'nor within the server');
 # once more at most.
 ask($session, 'SET spotify_etl.max_retries = 4');
 for my $case ([ 'reset', { reset => 'start' } ], [ 'cut', { close => 'body' } ],
-	[ 'silent', { silent => 'start' } ])
+	[ 'silent', { silent => 'start' } ],
+	[ 'cut without a length', { no_length => JSON::PP::true, close => 'body' } ])
 {
 	my ($name, $action) = @$case;
 

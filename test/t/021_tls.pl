@@ -85,13 +85,13 @@ ok(!-e "$directory/keys", 'SSLKEYLOGFILE is ignored');
 for my $case ([ 'in the body', { close => 'body' } ],
 	[ 'after the head', { close => 'headers' } ],
 	[ 'in a body without a length',
-		{ raw => "HTTP/1.1 200 OK\r\n\r\n{\"items\":[" }, '08006|08P01' ])
+		{ raw => "HTTP/1.1 200 OK\r\n\r\n{\"items\":[" } ])
 {
-	my ($name, $action, $code) = @$case;
+	my ($name, $action) = @$case;
 
 	set_tls_fault($good,
 		{ match => { path => '/me/tracks$', offset => 50, times => 1 }, action => $action });
-	fails_cleanly($tls_session, $code // '08006', "TLS cut $name");
+	fails_cleanly($tls_session, '08006', "TLS cut $name");
 }
 is(ask($tls_session, 'SELECT status FROM spotify_sync_liked()')->{output},
 	'succeeded', 'afterwards all is well again');
@@ -302,7 +302,7 @@ for my $case (
 	[ 'RST_STREAM, enhance your calm', '08006' ],
 	[ 'RST_STREAM, refused', '08006' ],
 	[ 'RST_STREAM after the head', '08006' ],
-	[ 'an end of the stream in the body', '08P01' ],
+	[ 'an end of the stream in the body', '08006' ],
 	[ 'a frame too large', '08006' ],
 	[ 'garbage', '08006' ],
 	[ 'headers that cannot be decoded', '08006' ],

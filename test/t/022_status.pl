@@ -322,8 +322,13 @@ is($run->{requests} - $run->{retries},
 my @refusals = (
 	[ 403, 'Insufficient client scope', '28000' ],
 	[ 403, 'plain', '28000' ],
+	[ 403, 'page', '08006' ],
+	[ 407, 'page', '08006' ],
+	[ 511, 'page', '08006' ],
+	[ 511, 'plain', '08006' ],
 	[ 404, 'Service not found', '08P01' ],
 	[ 400, 'Invalid limit', '08P01' ],
+	[ 400, 'described', '08P01' ],
 	[ 405, 'Method not allowed', '08P01' ],
 	[ 410, 'plain', '08P01' ],
 	[ 451, 'plain', '08P01' ],
@@ -341,11 +346,14 @@ for my $page (\%FIRST_PAGE, \%SEVENTH_PAGE)
 	for my $case (@refusals)
 	{
 		my ($status, $text, $code) = @$case;
-		next if $page == \%SEVENTH_PAGE && $status !~ /^(?:403|404|204)$/;
+		next if $page == \%SEVENTH_PAGE && $status !~ /^(?:403|404|511|204)$/;
 		my $name = "status $status ('$text') at $page->{offset}";
 		my %body =
 		    $text eq '' ? ()
 		  : $text eq 'plain' ? (body => 'The app is not known here.')
+		  : $text eq 'page' ? (body => '<!DOCTYPE html><p>It is not known here.')
+		  : $text eq 'described'
+		  ? (body => { error => { type => 'some_type', description => 'It is not known here.' } })
 		  : (body => { error => { status => $status, message => $text } });
 
 		prepare('', { match => {%$page}, action => { status => $status, %body } });
@@ -353,9 +361,13 @@ for my $page (\%FIRST_PAGE, \%SEVENTH_PAGE)
 		is(scalar(grep { ($_->{status} // 0) == $status } @{ $mock->log }), 1, "$name: asked once");
 		is($mock->count->{token}, 0, "$name: no new token");
 		like($refusal->{detail}, qr/\b$status\b/, "$name: the detail has the status");
-		like($refusal->{detail}, $text eq 'plain' ? qr/not known here/ : qr/\Q$text\E/,
+		like($refusal->{detail}, $text =~ /^(?:plain|page|described)$/ ? qr/not known here/ : qr/\Q$text\E/,
 			"$name: and the words");
 		isnt($refusal->{hint} // '', '', "$name: there is a hint");
+		unlike($refusal->{detail}, qr/Spotify/, "$name: the detail does not say that it was Spotify")
+		  if $code eq '08006';
+		like($refusal->{hint}, qr/\bspotify_etl\.proxy\b/, "$name: the hint names the proxy")
+		  if $code eq '08006';
 	}
 }
 
@@ -376,7 +388,6 @@ my @token_answers = (
 	[ '403 of a firewall', 403, 'Access denied', '28000', qr/Access denied/ ],
 	[ '404', 404, 'Not found', '08P01', qr/404/ ],
 	[ 'HTML', 200, '<html>Log in to the hotel</html>', '08P01', qr/not JSON/ ],
-	[ 'no body', 200, '', '08P01', qr/empty/ ],
 	[ 'an error with status 200', 200, { error => 'invalid_grant' }, '08P01', qr/access_token/ ],
 	[ 'no token', 200, { token_type => 'Bearer', expires_in => 3600 }, '08P01', qr/access_token/ ],
 	[ 'null for a token', 200, { access_token => undef }, '08P01', qr/access_token/ ],
@@ -401,6 +412,11 @@ prepare("SET spotify_etl.max_retry_wait = '10s'",
 $error = fails_cleanly($session, '53400', 'tokens: 429 for a day', $REFRESH);
 around(seconds_told($error), 86400, 'tokens: 429 for a day: the detail has the time');
 is($mock->count->{total}, 1, 'tokens: 429 for a day: asked once');
+
+# A token that did not arrive: it is asked for once more, as after any lost answer.
+prepare('', { match => {%TOKEN}, action => { status => 200, body => '' } });
+fails_cleanly($session, '08006', 'tokens: no body', $REFRESH);
+is($mock->count->{total}, 2, 'tokens: no body: asked twice');
 
 # 9. A success that is none, and Content-Type, which does not matter.
 my %HTML = ('Content-Type' => 'text/html');

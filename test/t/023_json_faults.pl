@@ -59,15 +59,10 @@ sub nested
 sub with_total { return bytes(qq({"items":[],"limit":50,"offset":0,"total":$_[0]})); }
 
 # 1. Pages that are refused.  Each as the first, a middle and the last one.
-my $size = length page_bytes(100);
 my @refused = (
-	[ 'nothing', bytes('') ],
-	[ 'blanks', bytes(" \r\n\t ") ],
-	[ 'a byte order mark alone', bytes("\xef\xbb\xbf") ],
 	[ 'a NUL', bytes("\0") ],
 	[ 'binary garbage', bytes(join '', map { chr($_ * 37 % 256) } 1 .. 1000) ],
 	[ 'a word', bytes('garbage') ],
-	[ 'an open brace', bytes('{') ],
 	[ 'a close brace', bytes('}') ],
 	[ 'a list', { body => [] } ],
 	[ 'a list of pages', { body => [ { items => [], total => 0, offset => 0 } ] } ],
@@ -121,16 +116,12 @@ my @refused = (
 	[ 'total +120', with_total('+120') ],
 	[ 'total 120.', with_total('120.') ],
 	[ 'total of 10,000 digits', with_total('1' x 10_000) ],
-	map { [ "cut after $_ bytes", { truncate => $_ } ] }
-	  (1, 2, 9, 10, 11, 100, 1000, map { $size - $_ } 1 .. 3, 10, 30, 100)
 );
 
 for my $i (0 .. $#refused)
 {
 	my ($name, $action) = @{ $refused[$i] };
 	my $offset = (0, 50, 100)[ $i % 3 ];
-	# Cutting is counted for the last page.
-	$offset = 100 if $action->{truncate};
 	$name .= ", at $offset";
 
 	prepare({ match => $PAGES{$offset}, action => $action });
@@ -142,7 +133,30 @@ for my $i (0 .. $#refused)
 		1, "$name: it is not asked for again");
 }
 
-# 2. Pages that are odd and right.
+# 2. Pages that end too early: asked for again, as any answer that was cut.
+my $size = length page_bytes(100);
+my @cut = (
+	[ 'nothing', bytes('') ],
+	[ 'blanks', bytes(" \r\n\t ") ],
+	[ 'a byte order mark alone', bytes("\xef\xbb\xbf") ],
+	[ 'an open brace', bytes('{') ],
+	map { [ "cut after $_ bytes", { truncate => $_ } ] }
+	  (1, 2, 9, 10, 11, 100, 1000, map { $size - $_ } 1 .. 3, 10, 30, 100)
+);
+for my $case (@cut)
+{
+	my ($name, $action) = @$case;
+
+	ask($session, 'SET spotify_etl.max_retries = 1');
+	prepare({ match => $PAGES{100}, action => $action });
+	my $error = fails_cleanly($session, '08006', $name);
+	like($error->{detail}, qr/^The body ends too early\. It was tried 2 times/, "$name: the detail");
+	prepare({ match => { %{ $PAGES{100} }, times => 1 }, action => $action });
+	heals($session, $node, $mock, "$name, once", 1);
+	ask($session, 'RESET spotify_etl.max_retries');
+}
+
+# 3. Pages that are odd and right.
 my @accepted = (
 	[ 'a byte order mark', sub { { bom => JSON::PP::true } } ],
 	[ 'a line end after the page', sub { { trailing => "\r\n\r\n" } } ],
@@ -171,13 +185,13 @@ for my $case (@accepted)
 	}
 }
 
-# 3. The question whether a track is still liked.
+# 4. The question whether a track is still liked.
 my @unanswered = (
-	[ 'nothing', '' ], [ 'null', 'null' ], [ 'an object', {} ], [ 'a boolean', 'false' ],
+	[ 'null', 'null' ], [ 'an object', {} ], [ 'a boolean', 'false' ],
 	[ 'an empty list', [] ], [ 'two answers for one', [ JSON::PP::false, JSON::PP::false ] ],
 	[ 'null for an answer', [undef] ], [ 'a string for an answer', ['false'] ],
 	[ 'a number for an answer', [0] ], [ 'a list for an answer', [ [] ] ],
-	[ 'a list that is cut', '[false' ], [ 'an answer and garbage', '[false]x' ],
+	[ 'an answer and garbage', '[false]x' ],
 );
 for my $case (@unanswered)
 {
@@ -188,16 +202,20 @@ for my $case (@unanswered)
 	is($mock->count->{contains}, 1, "contains answers $name: it is not asked again");
 }
 
-# 4. Tokens.
+for my $body ('', '[false')
+{
+	prepare({ match => { %CONTAINS, times => 1 }, action => { body => $body } });
+	heals($session, $node, $mock, "contains answers '$body', once", 1);
+}
+
+# 5. Tokens.
 my @ungranted = (
-	[ 'nothing', bytes('') ],
 	[ 'null', { body => 'null' } ],
 	[ 'a string', { body => '"mock-access-x"' } ],
 	[ 'a list', { body => [ { access_token => 'mock-access-x' } ] } ],
 	[ 'lists 10,000 deep', { depth_bomb => 10_000 } ],
 	[ 'trailing garbage', { trailing => 'garbage' } ],
 	[ 'garbage that repeats the token', bytes('access_token=mock-access-x') ],
-	map { [ "cut after $_ bytes", { truncate => $_ } ] } (1, 16, 17, 50, 100, 200, -1)
 );
 for my $case (@ungranted)
 {
@@ -206,6 +224,15 @@ for my $case (@ungranted)
 	prepare({ match => {%TOKEN}, action => $action });
 	fails_cleanly($session, '08P01', "token: $name", 'SELECT spotify_refresh_token()');
 	is($mock->count->{token}, 1, "token: $name: it is not asked for again");
+}
+for my $case ([ 'nothing', bytes('') ],
+	map { [ "cut after $_ bytes", { truncate => $_ } ] } (1, 16, 17, 50, 100, 200, -1))
+{
+	my ($name, $action) = @$case;
+
+	prepare({ match => {%TOKEN}, action => $action });
+	fails_cleanly($session, '08006', "token: $name", 'SELECT spotify_refresh_token()');
+	is($mock->count->{token}, 2, "token: $name: it is asked for once more");
 }
 for my $case ([ 'a byte order mark', { bom => JSON::PP::true } ],
 	[ 'a line end', { trailing => "\n" } ],

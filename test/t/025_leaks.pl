@@ -109,7 +109,8 @@ my @kinds = (
 	[ '429', '', { status => 429, retry_after => 100 }, '53400' ],
 	[ '403', '', { status => 403 }, '28000' ],
 	[ '401', '', { status => 401 }, '28000' ],
-	[ 'bad JSON', '', { truncate => 10_000 }, '08P01' ],
+	[ 'cut JSON', '', { truncate => 10_000 }, '08006' ],
+	[ 'bad JSON', '', { trailing => ']' }, '08P01' ],
 	[ 'bad JSON after an entry', '', { set => { total => '40' } }, '08P01' ],
 	[ 'too deep', '', { depth_bomb => 100_000 }, '08P01' ],
 	[ 'garbage', '', { raw => 'garbage' }, '08P01' ],
@@ -241,7 +242,7 @@ nothing_leaks($before, 'savepoints');
 is_deeply([ liked_differences($node, $mock) ], [], 'the table is true');
 
 # 6. An error that is raised again through several blocks.
-prepare('', { truncate => 100 });
+prepare('', { trailing => ']' });
 is(ask($session, <<'SQL')->{code}, '08P01', 'an error through nested blocks stays what it is');
 DO $$
 BEGIN

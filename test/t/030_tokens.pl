@@ -370,8 +370,6 @@ for my $case (
 
 for my $case (
 	[ 'no JSON', 'access_token=x' ],
-	[ 'nothing', '' ],
-	[ 'half of it', '{"access_token": "mock-access-' ],
 	[ 'a page of a captive portal', '<html>Log in</html>' ],
 	[ 'null', undef ],
 	[ 'an array', [] ],
@@ -400,6 +398,16 @@ for my $case (
 	$mock->fault({ match => $TOKEN_URL, action => { status => 200, body => $body } });
 	refused('08P01', qr/\w/, $name);
 	requests($name, token => 1, total => 1);
+	stored("refresh_token = 'mock-refresh-token' AND access_token IS NULL",
+		"$name: nothing of it is kept");
+}
+for my $body ('', '{"access_token": "mock-access-')
+{
+	my $name = "a token answer that ends with '$body'";
+	renew();
+	$mock->fault({ match => $TOKEN_URL, action => { status => 200, body => $body } });
+	refused('08006', qr/\w/, $name);
+	requests($name, token => 2, total => 2);
 	stored("refresh_token = 'mock-refresh-token' AND access_token IS NULL",
 		"$name: nothing of it is kept");
 }

@@ -207,7 +207,7 @@ for my $case (
 	[ 'a server error', '08006', { status => 500 } ],
 	[ 'a rate limit', '53400', { status => 429, retry_after => 100 } ],
 	[ 'no JSON', '08P01', { trailing => '}' } ],
-	[ 'half an answer', '08P01', { truncate => 80 } ],
+	[ 'half an answer', '08006', { truncate => 80 } ],
 	[ 'an answer cut in the middle', '08006', { close => 'body' } ],
 	[ 'a token with a line break', '08P01', { set => { access_token => "mock-access-x\r\n" } } ],
 	[ 'a token with a space', '08P01', { set => { access_token => 'mock-access-x y' } } ],

@@ -189,6 +189,24 @@ do_gzip(Peer *peer, const char *rest)
 				 sizeof(gzipped));
 }
 
+/* The same body twice, one gzip behind the other; once if it is not wanted. */
+static void
+do_gzip_members(Peer *peer, const char *rest)
+{
+	unsigned char twice[2 * sizeof(gzipped)];
+
+	(void) rest;
+	if (strstr(peer->input, "Accept-Encoding: gzip") == NULL)
+	{
+		answer_text(peer, "200 OK", "", "plain");
+		return;
+	}
+	memcpy(twice, gzipped, sizeof(gzipped));
+	memcpy(twice + sizeof(gzipped), gzipped, sizeof(gzipped));
+	answer_bytes(peer, "200 OK", "Content-Encoding: gzip\r\n", twice,
+				 sizeof(twice));
+}
+
 static void
 do_bad_gzip(Peer *peer, const char *rest)
 {
@@ -449,6 +467,7 @@ static const struct
 	{ "/cookie", do_cookie },
 	{ "/continue", do_continue },
 	{ "/chunked", do_chunked },
+	{ "/gzip-members", do_gzip_members },
 	{ "/gzip", do_gzip },
 	{ "/bad-gzip", do_bad_gzip },
 	{ "/encoding/", do_encoding },

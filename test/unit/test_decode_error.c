@@ -1,6 +1,6 @@
 /*
  * test_decode_error.c
- *		Both forms of an error, and bodies that are neither.
+ *		Every form of an error, and bodies that are none.
  */
 #include "spotify/decode.h"
 
@@ -65,6 +65,13 @@ test_json(void)
 	error_is(BYTES("{\"error\": \"a\", \"error_description\": null}"), "a", "",
 			 "a null description");
 	error_is(BYTES("{\"error\": {}}"), "", "", "an empty object");
+	error_is(BYTES("{\"error\": {\"type\": \"a\", \"description\": \"b\"}}"),
+			 "a", "b", "type and description");
+	error_is(BYTES("{\"error\": {\"type\": \"a\", \"reason\": \"r\", "
+				   "\"description\": \"b\", \"message\": \"m\"}}"),
+			 "r", "m", "reason and message beside them");
+	error_is(BYTES("{\"error\": {\"message\": \"\", \"description\": \"b\"}}"),
+			 "", "b", "an empty message beside a description");
 	error_is(BYTES("{\"error\": {\"status\": 502, \"message\": 5}}"), "", "",
 			 "a message that is no text");
 	error_is(BYTES("\xEF\xBB\xBF{\"error\": {\"message\": \"m\"}}"), "", "m",
@@ -104,8 +111,7 @@ test_object_is_not_quoted(void)
 	error_is(BYTES("\xEF\xBB\xBF {\"access_token\": \"secret\"}"), "", "",
 			 "a token behind a byte order mark");
 	error_is(BYTES("{\"access_token\": \"sec"), "", "", "a token that is cut");
-	error_is(BYTES("{\"error\": [\"secret\"]}"), "", "",
-			 "an error of neither form");
+	error_is(BYTES("{\"error\": [\"secret\"]}"), "", "", "an error of no form");
 }
 
 /* A line that is cut behind a whole character of 4 bytes, and nearly full. */

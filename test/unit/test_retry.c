@@ -64,8 +64,8 @@ limited_is(SpotifyRetryDecision decision, int64_t seconds, const char *name)
 static void
 test_statuses(void)
 {
-	static const int final[] = { 200, 201, 204, 301, 304, 400, 401, 403,
-								 404, 408, 413, 428, 430, 499, 600 };
+	static const int final[] = { 200, 201, 204, 301, 304, 400, 401, 403, 404,
+								 407, 408, 413, 428, 430, 499, 511, 600 };
 	static const int transient[] = { 429, 500, 501, 502, 503, 504, 599 };
 	size_t i;
 
@@ -81,9 +81,11 @@ static void
 test_outcomes(void)
 {
 	static const SpotifyHttpOutcome final[] = {
-		SPOTIFY_HTTP_UNTRUSTED, SPOTIFY_HTTP_MALFORMED,
-		SPOTIFY_HTTP_TOO_LARGE, SPOTIFY_HTTP_HEADER_TOO_LARGE,
-		SPOTIFY_HTTP_UNUSABLE,	SPOTIFY_HTTP_OUT_OF_MEMORY
+		SPOTIFY_HTTP_REFUSED,	   SPOTIFY_HTTP_NO_AUTHORITIES,
+		SPOTIFY_HTTP_UNTRUSTED,	   SPOTIFY_HTTP_MALFORMED,
+		SPOTIFY_HTTP_TOO_LARGE,	   SPOTIFY_HTTP_HEADER_TOO_LARGE,
+		SPOTIFY_HTTP_UNDECODED,	   SPOTIFY_HTTP_UNUSABLE,
+		SPOTIFY_HTTP_OUT_OF_MEMORY
 	};
 	static const SpotifyHttpOutcome transient[] = { SPOTIFY_HTTP_UNREACHABLE,
 													SPOTIFY_HTTP_TIMED_OUT,

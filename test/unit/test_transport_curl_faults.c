@@ -66,6 +66,25 @@ test_malformed(void)
 }
 
 static void
+test_gzip_members(void)
+{
+	SpotifyHttpRequest request =
+		http_request_for(http_server_url("/gzip-members"));
+	SpotifyHttp *http = http_open_plainly();
+	SpotifyHttpAnswer answer = http_run(http, &request);
+
+	tap_is_str(answer.message, "the body has more than one member of gzip",
+			   "the message tells the reason");
+	http_check_failure(&answer, SPOTIFY_HTTP_UNDECODED, true,
+					   "gzip of two members");
+	request.is_uncompressed = true;
+	answer = http_run(http, &request);
+	tap_is_str(answer.body, "plain", "no compression can be asked for");
+	spotify_http_answer_release(&answer);
+	spotify_http_close(http);
+}
+
+static void
 test_time_out(void)
 {
 	static const char *const paths[] = { "/silence", "/half-status",
@@ -136,7 +155,7 @@ test_unusable(void)
 	http = http_open("/nonexistent/ca.pem", NULL);
 	answer = http_get(http,
 					  http_url("https://127.0.0.1", http_server_port, "/echo"));
-	http_check_failure(&answer, SPOTIFY_HTTP_UNUSABLE, false,
+	http_check_failure(&answer, SPOTIFY_HTTP_NO_AUTHORITIES, false,
 					   "a missing CA file");
 	spotify_http_close(http);
 }
@@ -149,6 +168,7 @@ main(void)
 	test_maximum();
 	test_cut();
 	test_malformed();
+	test_gzip_members();
 	test_time_out();
 	test_unreachable();
 	test_unusable();

@@ -57,7 +57,7 @@ test_proxy(void)
 		"a proxy is used, whatever no_proxy says");
 	spotify_http_answer_release(&answer);
 	answer = http_get(http, "https://refused.invalid/");
-	http_check_failure(&answer, SPOTIFY_HTTP_UNREACHABLE, false,
+	http_check_failure(&answer, SPOTIFY_HTTP_REFUSED, false,
 					   "what a proxy refuses was not sent");
 	spotify_http_close(http);
 

@@ -289,9 +289,32 @@ class BodyTest(MockCase):
         self.faulty(gzip_truncated=True)
         with self.assertRaises((EOFError, zlib.error)):
             self.mock.get("/me/tracks", **GZIP)
+        whole = self.reply(retry_after=1).body
+        for members in (1, 2, 7):
+            packed = self.reply(GZIP, gzip_members=members)
+            self.assertEqual(packed.headers["Content-Encoding"], "gzip")
+            self.assertEqual(packed.body, whole)
+        self.assertIsNone(self.reply(gzip_members=2).headers["Content-Encoding"])
         reply = self.reply(content_encoding="br")
         self.assertEqual(reply.headers["Content-Encoding"], "br")
         self.assertEqual(reply.json()["total"], 60)
+
+    def test_no_length(self):
+        self.faulty(no_length=True)
+        head, _, body = self.mock.raw_get("/me/tracks").partition(b"\r\n\r\n")
+        self.assertNotIn(b"content-length", head.lower())
+        self.assertIn(b"connection: close", head.lower())
+        self.assertEqual(json.loads(body)["total"], 60)
+        self.faulty(no_length=True, close="body")
+        cut = self.mock.raw_get("/me/tracks").partition(b"\r\n\r\n")[2]
+        self.assertEqual(cut, body[: len(body) // 2])
+
+    def test_a_proxy_that_refuses(self):
+        self.mock.fault({"method": "CONNECT"}, status=407)
+        reply = self.mock.request("CONNECT", "example.org:443")
+        self.assertEqual(reply.status, 407)
+        self.mock.control("DELETE", "fault")
+        self.assertEqual(self.mock.request("CONNECT", "example.org:443").status, 404)
 
     def test_a_bomb(self):
         size = 50 * 1024 * 1024

@@ -97,6 +97,19 @@ CREATE TABLE spotify_private.credentials (
         REFERENCES spotify.accounts
 );
 
+-- ANALYZE would copy the most common values to pg_statistic, where they would
+-- outlive the account.
+ALTER TABLE spotify_private.credentials
+    ALTER COLUMN account SET STATISTICS 0,
+    ALTER COLUMN client_secret SET STATISTICS 0,
+    ALTER COLUMN refresh_token SET STATISTICS 0,
+    ALTER COLUMN access_token SET STATISTICS 0,
+    ALTER COLUMN access_token_expires_at SET STATISTICS 0,
+    ALTER COLUMN access_token_obtained_at SET STATISTICS 0,
+    ALTER COLUMN is_user_confirmed SET STATISTICS 0,
+    ALTER COLUMN authorization_state SET STATISTICS 0,
+    ALTER COLUMN code_verifier SET STATISTICS 0;
+
 COMMENT ON TABLE spotify_private.credentials IS
     'secrets of accounts; read and written by the functions of spotify_etl only';
 COMMENT ON COLUMN spotify_private.credentials.account IS

@@ -127,6 +127,7 @@ install_test_packages() {
     install_packages perl libipc-run-perl openssl clang-format cppcheck shellcheck valgrind nghttp2-proxy \
         python3-venv $cron
     install_if_there_is "postgresql-plpython3-$(server_version)"
+    install_if_there_is "postgresql-$(server_version)-pgaudit"
 }
 
 # What the benchmark needs beside those to build.

@@ -331,6 +331,22 @@ is_clean($dump, 'pg_dump');
 is($node->safe_psql('postgres', 'SELECT count(refresh_token) FROM spotify_private.credentials'),
 	1, 'all the while there were secrets stored');
 
+# What ANALYZE keeps of a table outlives its rows.
+$node->safe_psql('postgres', <<~"SQL");
+	SELECT spotify_set_account($account, account => 'account ' || n) FROM generate_series(1, 9) AS n;
+	CREATE STATISTICS common_secrets (mcv) ON client_secret, refresh_token FROM spotify_private.credentials;
+	ANALYZE spotify_private.credentials;
+	SELECT spotify_forget_account('account ' || n) FROM generate_series(1, 9) AS n;
+	SQL
+is($node->safe_psql('postgres', <<~'SQL'), 0, 'ANALYZE keeps no statistics on secrets');
+	SELECT count(*)
+	  FROM pg_statistic
+	 WHERE starelid = 'spotify_private.credentials'::regclass
+	SQL
+is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_statistic_ext_data'),
+	0, 'nor extended statistics that somebody wants');
+$node->safe_psql('postgres', 'DROP STATISTICS common_secrets');
+
 # A server that repeats what it was sent, in whatever form: Spotify's words
 # must not be trusted.
 

@@ -2,25 +2,27 @@
  * spool.c
  *		A new refresh token on its way from Spotify's answer to the table.
  *
- * The file is one of the data directory, readable by the server's user alone,
+ * The file is one of the data directory, with the mode of the cluster's others,
  * like the table that its content goes to.  Its name has the database and a
  * hash of the account, so that any account name makes a file name.
  */
 #include "postgres.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "access/xact.h"
-#include "common/file_perm.h"
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "spotify/model.h"
 #include "sync/spool.h"
@@ -59,8 +61,7 @@ temporary_path(const char *account)
 static bool
 write_temporary(const char *path, const char *content, size_t length)
 {
-	int fd = BasicOpenFilePerm(path, O_CREAT | O_WRONLY | PG_BINARY,
-							   S_IRUSR | S_IWUSR);
+	int fd = BasicOpenFile(path, O_CREAT | O_WRONLY | PG_BINARY);
 	ssize_t written;
 	bool is_written;
 
@@ -185,6 +186,47 @@ spotify_spool_remove(const char *account)
 {
 	remove_file(file_path(account));
 	remove_file(temporary_path(account));
+}
+
+/* The database that the file of this name belongs to; invalid if it is not ours. */
+static Oid
+database_of_file(const char *name)
+{
+	char *end;
+	unsigned long number = strtoul(name, &end, 10);
+
+	return *end == '_' && number <= UINT_MAX ? (Oid) number : InvalidOid;
+}
+
+/*
+ * Looks at what is committed now: a database whose file was seen before that,
+ * and which is not there, is gone for good.
+ */
+static bool
+is_database_gone(Oid database)
+{
+	AcceptInvalidationMessages();
+	InvalidateCatalogSnapshot();
+	return !SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
+}
+
+void
+spotify_spool_remove_orphans(void)
+{
+	DIR *folder = AllocateDir(SPOOL_FOLDER);
+	struct dirent *entry;
+
+	if (folder == NULL && errno == ENOENT)
+		return;
+	while ((entry = ReadDirExtended(folder, SPOOL_FOLDER, LOG)) != NULL)
+	{
+		Oid database = database_of_file(entry->d_name);
+
+		if (OidIsValid(database) && database != MyDatabaseId &&
+			is_database_gone(database))
+			remove_file(psprintf(SPOOL_FOLDER "/%s", entry->d_name));
+	}
+	FreeDir(folder);
 }
 
 static void

@@ -40,7 +40,14 @@ extern SpotifySpooledGrant *spotify_spool_read(const char *account);
 /* Removes the file, and what a crash left of it. */
 extern void spotify_spool_remove(const char *account);
 
-/* The same, if the transaction that is under way commits. */
+/*
+ * Removes the files of databases that are gone, in which nobody can call
+ * anything any more.  Cheap: the folder is empty but for crashes.  What cannot be
+ * removed is logged.  Must be called inside a transaction.
+ */
+extern void spotify_spool_remove_orphans(void);
+
+/* Removes an account's file if the transaction that is under way commits. */
 extern void spotify_spool_remove_at_commit(const char *account);
 
 /* What tells one refresh token from another without giving it away. */

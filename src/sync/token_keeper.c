@@ -179,6 +179,7 @@ lock_account(TokenKeeper *keeper)
 	spooled = spotify_spool_read(keeper->name);
 	if (spooled != NULL)
 		bring_in(keeper, spooled);
+	spotify_spool_remove_orphans();
 	spotify_transaction_commit(&transaction);
 	if (spooled != NULL)
 		spotify_spool_remove(keeper->name);

@@ -67,7 +67,7 @@ sub start_node
 
 	_hasten($mock);
 	$node->init(
-		extra => [ '--encoding=UTF8', '--locale=C' ],
+		extra => [ '--encoding=UTF8', '--locale=C', @{ $options{initdb} // [] } ],
 		allows_streaming => $options{allows_streaming} // 0);
 	$node->append_conf('postgresql.conf', $mock->configuration);
 	$node->append_conf('postgresql.conf', "spotify_etl.max_retry_wait = '50ms'");

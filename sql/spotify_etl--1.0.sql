@@ -76,7 +76,7 @@ COMMENT ON COLUMN spotify.accounts.authorized_at IS
 COMMENT ON COLUMN spotify.accounts.needs_authorization IS
     'Spotify refused the refresh token: nothing is asked until the user authorizes again';
 COMMENT ON COLUMN spotify.accounts.retry_after IS
-    'no request is sent before this time; the same for all accounts of a client id';
+    'no request is sent before this time; the same for all accounts of a client id. More than two days ahead it is not believed';
 COMMENT ON COLUMN spotify.accounts.is_enabled IS
     'whether spotify_sync_all includes the account; change it as you like';
 COMMENT ON COLUMN spotify.accounts.created_at IS
@@ -781,7 +781,20 @@ CREATE VIEW spotify.account_status AS
               FROM spotify.sync_runs AS run
              WHERE run.account = account.account
                AND run.started_at > pg_catalog.now() - interval '24 hours')
-               AS requests_last_24_hours
+               AS requests_last_24_hours,
+           (SELECT pg_catalog.array_agg(name ORDER BY number)
+              FROM (VALUES (1, 'authorized_at', account.authorized_at,
+                            interval '0'),
+                           (2, 'retry_after', account.retry_after,
+                            interval '2 days'),
+                           (3, 'last_liked_run', liked.started_at,
+                            interval '0'),
+                           (4, 'last_recently_played_run',
+                            recently_played.started_at, interval '0'))
+                   AS told (number, name, moment, usual)
+             WHERE told.moment OPERATOR(pg_catalog.>)
+                   (pg_catalog.statement_timestamp()
+                    OPERATOR(pg_catalog.+) told.usual)) AS times_in_future
       FROM spotify.accounts AS account
            CROSS JOIN LATERAL
            (SELECT (account.authorized_at AT TIME ZONE 'UTC'
@@ -829,6 +842,8 @@ COMMENT ON COLUMN spotify.account_status.last_recently_played_status IS
     'how it ended: succeeded, partial or failed';
 COMMENT ON COLUMN spotify.account_status.requests_last_24_hours IS
     'requests that runs of the last 24 hours sent: they count against Spotify''s daily quota';
+COMMENT ON COLUMN spotify.account_status.times_in_future IS
+    'columns here whose time cannot be yet, since the server''s clock was ahead once; null if there are none. To clear them set authorized_at and retry_after of spotify.accounts and started_at of spotify.sync_runs to now() where they are later';
 
 /* ------------------------------------------------------------------ */
 /* Functions                                                          */

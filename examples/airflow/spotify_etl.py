@@ -59,7 +59,8 @@ class SpotifyOperator(SQLExecuteQueryOperator):
             if sqlstate(error) != RATE_LIMIT:
                 raise
             (retry_after,) = hook.get_first(
-                "SELECT max(retry_after) FROM spotify.account_status WHERE retry_after > now()"
+                "SELECT max(retry_after) FROM spotify.account_status"
+                " WHERE retry_after BETWEEN now() AND now() + interval '2 days'"
             )
             if retry_after is None:
                 raise

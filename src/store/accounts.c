@@ -11,10 +11,15 @@
  * Spotify ends an authorization six months after it was given:
  * https://developer.spotify.com/blog/2026-06-18-refresh-token-expiration
  * Months are counted in UTC, as in spotify.account_status.
+ *
+ * No limit lasts longer than a day.  A later retry_after comes of a clock that
+ * was ahead, and is not believed.
  */
 static const char FIND[] =
 	"SELECT account, client_id, redirect_uri, spotify_user_id,\n"
-	"       needs_authorization, retry_after,\n"
+	"       needs_authorization,\n"
+	"       CASE WHEN retry_after <= now() + interval '2 days'\n"
+	"            THEN retry_after END,\n"
 	"       (authorized_at AT TIME ZONE 'UTC' + interval '6 months')\n"
 	"       AT TIME ZONE 'UTC', is_enabled\n"
 	"  FROM spotify.accounts\n"
@@ -78,7 +83,11 @@ static const char SET_RETRY_AFTER[] =
 	"       FOR NO KEY UPDATE\n"
 	")\n"
 	"UPDATE spotify.accounts AS stored\n"
-	"   SET retry_after = GREATEST(stored.retry_after, $2)\n"
+	"   SET retry_after = CASE WHEN stored.retry_after > $2\n"
+	"                           AND stored.retry_after\n"
+	"                               <= now() + interval '2 days'\n"
+	"                          THEN stored.retry_after\n"
+	"                          ELSE $2 END\n"
 	"  FROM limited\n"
 	" WHERE limited.account = stored.account";
 

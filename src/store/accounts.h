@@ -17,7 +17,7 @@ typedef struct SpotifyAccount
 	char *redirect_uri;
 	char *spotify_user_id; /* NULL: not asked for yet */
 	bool needs_authorization;
-	SpotifyTimestamp retry_after;
+	SpotifyTimestamp retry_after;			/* if it is to be believed */
 	SpotifyTimestamp authorization_ends_at; /* six months after it was given */
 	bool is_enabled;						/* takes part in syncs of all */
 } SpotifyAccount;

@@ -525,17 +525,42 @@ requests('spotify_refresh_token() tries in vain', token => 1, total => 1);
 
 renew();
 value(q{SET TimeZone = 'UTC'});
-set_account(q{retry_after = '2199-12-31 23:59:58+00'});
+set_account(q{retry_after = date_trunc('day', now()) + interval '1 day 23:59:58'});
+my $tomorrow = value('SELECT left(retry_after::text, 19) FROM spotify.accounts');
 for my $sql ('SELECT spotify_sync_liked()', 'SELECT spotify_refresh_token()')
 {
 	my $name = "before retry_after: $sql";
 	$error = refused('53400', qr/\w/, $name, $sql);
-	like($error->{detail}, qr/2199-12-31 23:59:58/, "$name: the detail has the time");
+	like($error->{detail}, qr/\Q$tomorrow\E/, "$name: the detail has the time");
 	requests($name, total => 0);
 }
 value('RESET TimeZone');
 set_account(q{retry_after = now() - interval '1 s'});
 syncs('after retry_after');
+
+# A clock that was a month ahead: no limit lasts so long.
+renew();
+syncs('before the clock goes wrong');
+is(value('SELECT times_in_future FROM spotify.account_status'), '', 'no time lies in the future');
+set_account(q{retry_after = now() + interval '30 days', authorized_at = now() + interval '29 days'});
+value(q{UPDATE spotify.sync_runs SET started_at = now() + interval '29 days', finished_at = now() + interval '29 days'});
+is( value('SELECT times_in_future FROM spotify.account_status'),
+	'{authorized_at,retry_after,last_liked_run}',
+	'after a clock that was ahead: the status names the times');
+$mock->forget_log;
+syncs('after a clock that was ahead');
+requests('after a clock that was ahead', tracks => 2);
+$mock->fault({ match => { path => '/me/tracks$', times => 1 }, action => { status => 429, retry_after => 3600 } });
+refused('53400', qr/\w/, 'a limit that is real, after a clock that was ahead');
+stored(q{retry_after BETWEEN now() + interval '59 min' AND now() + interval '61 min'},
+	'a limit that is real takes the place of one that cannot be');
+$mock->no_faults;
+$mock->forget_log;
+refused('53400', qr/\w/, 'and counts');
+requests('and counts', total => 0);
+value(q{UPDATE spotify.sync_runs SET started_at = now(), finished_at = now() WHERE started_at > now()});
+set_account('retry_after = NULL, authorized_at = now()');
+is(value('SELECT times_in_future FROM spotify.account_status'), '', 'cleared as the documents say');
 
 renew();
 value('DELETE FROM spotify_private.credentials');

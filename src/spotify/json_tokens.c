@@ -106,28 +106,34 @@ take_literal(Cursor *cursor, const char *literal)
 	return end_word(cursor);
 }
 
+/* Most of a body is strings, so this is written to be fast. */
 static SpotifyJsonTokenType
 take_string(Cursor *cursor)
 {
-	bool is_escaped = false;
+	const unsigned char *start = (const unsigned char *) cursor->text;
+	const unsigned char *end = start + cursor->length;
+	const unsigned char *c = start + cursor->position + 1;
 
-	for (cursor->position++; !is_at_end(cursor); cursor->position++)
+	/* A backslash takes the next byte with it, unless that is wrong anyway. */
+	while (c < end && *c >= ' ' && *c != '"')
+		c += *c == '\\' && c + 1 < end && c[1] >= ' ' ? 2 : 1;
+	cursor->position = (size_t) (c - start);
+	if (c == end || *c < ' ')
+		return broken(cursor);
+	cursor->position++;
+	return SPOTIFY_JSON_STRING;
+}
+
+static void
+skip_space(Cursor *cursor)
+{
+	char c = peek(cursor);
+
+	while (c == ' ' || c == '\n' || c == '\r' || c == '\t')
 	{
-		unsigned char c = (unsigned char) cursor->text[cursor->position];
-
-		if (c < ' ')
-			return SPOTIFY_JSON_WRONG;
-		if (is_escaped)
-			is_escaped = false;
-		else if (c == '\\')
-			is_escaped = true;
-		else if (c == '"')
-		{
-			cursor->position++;
-			return SPOTIFY_JSON_STRING;
-		}
+		cursor->position++;
+		c = peek(cursor);
 	}
-	return SPOTIFY_JSON_CUT;
 }
 
 static SpotifyJsonTokenType
@@ -135,10 +141,16 @@ take_token(Cursor *cursor)
 {
 	if (is_at_end(cursor))
 		return SPOTIFY_JSON_END;
-	if (take_one_of(cursor, "{}[],:"))
-		return SPOTIFY_JSON_MARK;
 	switch (peek(cursor))
 	{
+		case '{':
+		case '}':
+		case '[':
+		case ']':
+		case ',':
+		case ':':
+			cursor->position++;
+			return SPOTIFY_JSON_MARK;
 		case '"':
 			return take_string(cursor);
 		case 't':
@@ -160,8 +172,7 @@ spotify_json_token_read(const char *text, size_t length, size_t position)
 	Cursor cursor = { text, length, position };
 	SpotifyJsonToken token;
 
-	while (take_one_of(&cursor, " \t\n\r"))
-		;
+	skip_space(&cursor);
 	token.start = cursor.position;
 	token.type = take_token(&cursor);
 	token.end = cursor.position;

@@ -284,6 +284,8 @@ CREATE TABLE spotify.sync_runs (
     error_code text,
     error_message text,
     audit_offset integer,
+    listed integer,
+    unsettled integer,
     CONSTRAINT sync_runs_pkey PRIMARY KEY (run_id),
     CONSTRAINT sync_runs_account_fkey FOREIGN KEY (account)
         REFERENCES spotify.accounts
@@ -327,6 +329,10 @@ COMMENT ON COLUMN spotify.sync_runs.error_message IS
     'message of a failed run, or why a run is partial';
 COMMENT ON COLUMN spotify.sync_runs.audit_offset IS
     'offset up to which the audit of delta runs has come; null before its first page';
+COMMENT ON COLUMN spotify.sync_runs.listed IS
+    'how many places the list has, fewer than total if Spotify counts too many; null if it was not read to its end';
+COMMENT ON COLUMN spotify.sync_runs.unsettled IS
+    'rows that stay active although the list does not show them, because it is open whether the likes are gone; null if the list was not read to its end';
 
 CREATE TABLE spotify.quality_checks (
     run_id bigint NOT NULL,

@@ -47,10 +47,9 @@ static const char LOAD_PLACES_AND_NULLS[] =
 	"OFFSET $2\n"
 	" LIMIT $3";
 
-/* Only an active row that hides behind a null may be without a place. */
 static const char COUNT_PLACES[] =
 	"SELECT placed.count::integer, nulls.count::integer,\n"
-	"       unplaced.count <= nulls.count, unplaced.count > 0\n"
+	"       unplaced.count::integer\n"
 	"  FROM (SELECT count(*)\n"
 	"          FROM spotify.liked_tracks\n"
 	"         WHERE account = $1\n"

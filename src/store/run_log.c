@@ -31,9 +31,9 @@ static const char WRITE[] =
 	"       (run_id, account, collection, mode, status, started_at,\n"
 	"        finished_at, requests, retries, bytes_received, total, fetched,\n"
 	"        inserted, deactivated, reactivated, updated, skipped,\n"
-	"        error_code, error_message, audit_offset)\n"
+	"        error_code, error_message, audit_offset, listed, unsettled)\n"
 	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,\n"
-	"        $15, $16, $17, $18, $19, $20)\n"
+	"        $15, $16, $17, $18, $19, $20, $21, $22)\n"
 	"RETURNING run, run_id = $1 AND account = $2 AND collection = $3";
 
 /* The key that the row refers to. */
@@ -43,13 +43,17 @@ static const char TRY_LOCK_ACCOUNT[] = "SELECT\n"
 									   "   FOR KEY SHARE SKIP LOCKED";
 
 static const char FIND_LAST[] =
-	"SELECT run.status, run.total, run.audit_offset,\n"
-	"       EXISTS (SELECT\n"
-	"                 FROM spotify.quality_checks AS quality_check\n"
-	"                WHERE quality_check.run_id = run.run_id\n"
-	"                  AND quality_check.check_name = 'complete'\n"
-	"                  AND NOT quality_check.passed),\n"
-	"       run.finished_at\n"
+	"SELECT run.total, run.audit_offset, run.finished_at,\n"
+	"       run.listed IS NOT NULL, run.listed, run.unsettled,\n"
+	"       run.unsettled >\n"
+	"       COALESCE((SELECT before.unsettled\n"
+	"                   FROM spotify.sync_runs AS before\n"
+	"                  WHERE before.account = run.account\n"
+	"                    AND before.collection = run.collection\n"
+	"                    AND before.status <> 'failed'\n"
+	"                    AND before.started_at < run.started_at\n"
+	"                  ORDER BY before.started_at DESC\n"
+	"                  LIMIT 1), 0)\n"
 	"  FROM spotify.sync_runs AS run\n"
 	" WHERE run.account = $1\n"
 	"   AND run.collection = $2\n"
@@ -102,6 +106,8 @@ spotify_run_log_write(SpotifyRunRecord *record)
 	spotify_parameter_text(&parameters, record->error_code);
 	spotify_parameter_text(&parameters, record->error_message);
 	spotify_parameter_integer(&parameters, record->audit_offset);
+	spotify_parameter_integer(&parameters, record->listed);
+	spotify_parameter_integer(&parameters, record->unsettled);
 
 	spotify_spi_execute(WRITE, &parameters);
 	is_written = SPI_processed > 0 && spotify_spi_bool(0, 2);
@@ -138,7 +144,6 @@ bool
 spotify_run_log_find_last(const char *account, const char *collection,
 						  SpotifyLastRun *last)
 {
-	MemoryContext context = CurrentMemoryContext;
 	SpotifyParameters parameters = { 0 };
 	bool is_found;
 
@@ -148,12 +153,13 @@ spotify_run_log_find_last(const char *account, const char *collection,
 	is_found = SPI_processed > 0;
 	if (is_found)
 	{
-		last->is_succeeded =
-			strcmp(spotify_spi_text(0, 1, context), "succeeded") == 0;
-		last->total = spotify_spi_int4(0, 2);
-		last->audit_offset = spotify_spi_int4(0, 3);
-		last->is_incomplete = spotify_spi_bool(0, 4);
-		last->finished_at = spotify_spi_timestamp(0, 5);
+		last->total = spotify_spi_int4(0, 1);
+		last->audit_offset = spotify_spi_int4(0, 2);
+		last->finished_at = spotify_spi_timestamp(0, 3);
+		last->is_complete = spotify_spi_bool(0, 4);
+		last->listed = spotify_spi_int4(0, 5);
+		last->unsettled = spotify_spi_int4(0, 6);
+		last->has_news = spotify_spi_bool(0, 7);
 	}
 	spotify_spi_finish();
 	return is_found;

@@ -33,17 +33,21 @@ typedef struct SpotifyRunRecord
 	const char *error_code; /* NULL unless failed */
 	const char *error_message;
 	SpotifyInteger audit_offset; /* up to which the audit has come */
+	SpotifyInteger listed;		 /* places of a list that was read to its end */
+	SpotifyInteger unsettled;	 /* rows of which it is open if they are gone */
 	SpotifyQualityCheck checks[SPOTIFY_CHECK_KINDS]; /* by kind */
 } SpotifyRunRecord;
 
 /* The last run that did not fail. */
 typedef struct SpotifyLastRun
 {
-	bool is_succeeded; /* rather than partial */
 	int32 total;
 	int32 audit_offset; /* 0: none */
-	bool is_incomplete; /* what it received did not add up to the list */
 	SpotifyTimestamp finished_at;
+	bool is_complete; /* it read the list to its end */
+	int32 listed;	  /* the places that this had */
+	int32 unsettled;
+	bool has_news; /* more is unsettled than the run before had left */
 } SpotifyLastRun;
 
 /*

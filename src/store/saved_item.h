@@ -50,15 +50,13 @@ typedef struct SpotifySavedChange
 
 /*
  * How many places of a list hold an item, and how many something without
- * identity.  They are not exact if there are active items without a place that
- * cannot all stand behind nulls.
+ * identity; and how many active items have no place.
  */
 typedef struct SpotifyPlaceCounts
 {
 	int items;
 	int nulls;
-	bool is_exact;
-	bool has_unplaced;
+	int unplaced;
 } SpotifyPlaceCounts;
 
 /* A place in the list that holds something without identity. */

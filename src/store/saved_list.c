@@ -80,8 +80,7 @@ spotify_saved_list_count_places(const SpotifySavedTable *table,
 	spotify_spi_execute(table->count_places, &parameters);
 	counts->items = spotify_spi_int4(0, 1);
 	counts->nulls = spotify_spi_int4(0, 2);
-	counts->is_exact = spotify_spi_bool(0, 3);
-	counts->has_unplaced = spotify_spi_bool(0, 4);
+	counts->unplaced = spotify_spi_int4(0, 3);
 	spotify_spi_finish();
 }
 

@@ -80,6 +80,13 @@ spotify_known_release(SpotifyKnownList *known)
 	memset(known, 0, sizeof(*known));
 }
 
+/* The offset of the page on which a position is. */
+static int
+page_of(const SpotifyScan *scan, int position)
+{
+	return position / scan->page_size * scan->page_size;
+}
+
 /* How many pages so many entries take. */
 static int
 page_count(const SpotifyScan *scan, int entries)
@@ -91,7 +98,7 @@ page_count(const SpotifyScan *scan, int entries)
 int
 spotify_audit_count(const SpotifyAudit *audit, const SpotifyScan *scan)
 {
-	int others = page_count(scan, scan->total) - 1;
+	int others = page_count(scan, scan->length) - 1;
 
 	if (others < 0)
 		others = 0;
@@ -103,7 +110,7 @@ int
 spotify_audit_offset(const SpotifyAudit *audit, const SpotifyScan *scan,
 					 int page)
 {
-	int others = page_count(scan, scan->total) - 1;
+	int others = page_count(scan, scan->length) - 1;
 	int first = audit->offset / scan->page_size - 1;
 
 	if (first < 0)
@@ -120,19 +127,19 @@ spotify_delta_plan_audit_end(const SpotifyDeltaPlan *plan,
 	if (!plan->has_audit)
 		return audit->offset;
 	if (count == 0)
-		return scan->total;
+		return scan->length;
 	return spotify_audit_offset(audit, scan, count - 1) + scan->page_size;
 }
 
 static bool
 is_page_received(const SpotifyScan *scan, int offset)
 {
-	for (int i = 0; i < scan->page_size && offset + i < scan->total; i++)
+	for (int i = 0; i < scan->page_size && offset + i < scan->length; i++)
 	{
 		if (!spotify_scan_is_received(scan, offset + i))
 			return false;
 	}
-	return true;
+	return offset < scan->length;
 }
 
 static void
@@ -159,11 +166,50 @@ ask_for_audit(SpotifyDeltaPlan *plan, const SpotifyScan *scan,
 		ask_for_page(plan, scan, spotify_audit_offset(audit, scan, page));
 }
 
+/* Where total is too high, whether the list still ends where it did. */
+static void
+ask_for_end(SpotifyDeltaPlan *plan, const SpotifyScan *scan)
+{
+	if (spotify_scan_excess(scan) > 0 && !scan->is_end_seen)
+		ask_for_page(plan, scan, page_of(scan, scan->length));
+}
+
+/* The same of a list that changed: all around the end is read. */
+static void
+ask_for_all_of_end(SpotifyDeltaPlan *plan, const SpotifyScan *scan)
+{
+	ask_for_end(plan, scan);
+	if (spotify_scan_excess(scan) == 0)
+		return;
+	if (!scan->is_last_read)
+		ask_for_page(plan, scan, page_of(scan, scan->total - 1));
+	if (scan->length > 0)
+		ask_for_page(plan, scan, page_of(scan, scan->length - 1));
+}
+
+/*
+ * A list that has grown by more than what is new in front may have had its
+ * total grown alone: asks for the page on which it ends then.  False if that
+ * is read already, or would be too far from total.
+ */
+static bool
+look_for_end(Alignment *alignment)
+{
+	const SpotifyScan *scan = alignment->scan;
+	int end = alignment->head + alignment->left_count;
+
+	alignment->plan->offset_count = 0;
+	if (end >= scan->length || scan->length - end > SPOTIFY_MAX_EXCESS)
+		return false;
+	ask_for_page(alignment->plan, scan, page_of(scan, end));
+	return alignment->plan->offset_count > 0;
+}
+
 /* Whether everything read stands where it stood. */
 static bool
 is_unmoved(const SpotifyKnownList *known, const SpotifyScan *scan)
 {
-	if (known->count != scan->total)
+	if (known->count != scan->length)
 		return false;
 	for (int i = 0; i < scan->count; i++)
 	{
@@ -201,19 +247,20 @@ static bool
 find_head(Alignment *alignment)
 {
 	const SpotifyScan *scan = alignment->scan;
-	int grown_by = scan->total - alignment->known->count;
+	int grown_by = scan->length - alignment->known->count;
 	int position = 0;
 	int end;
 
-	while (position < scan->total && spotify_scan_is_received(scan, position) &&
+	while (position < scan->length &&
+		   spotify_scan_is_received(scan, position) &&
 		   find_place(alignment->known, &scan->entries[position]) == NULL)
 		position++;
 	alignment->head = position;
-	if (position == scan->total || spotify_scan_is_received(scan, position))
+	if (position == scan->length || spotify_scan_is_received(scan, position))
 		return true;
 
 	end = grown_by < position ? 2 * position : grown_by + 1;
-	for (int offset = position; offset < end && offset < scan->total;
+	for (int offset = position; offset < end && offset < scan->length;
 		 offset += scan->page_size)
 		ask_for_page(alignment->plan, scan, offset);
 	return false;
@@ -353,7 +400,7 @@ align(Alignment *alignment)
 		alignment->plan->list[i] = scan->entries[i];
 	alignment->position = alignment->head - 1;
 	alignment->index = NOWHERE;
-	while (position < scan->total)
+	while (position < scan->length)
 	{
 		int first = position;
 
@@ -361,11 +408,11 @@ align(Alignment *alignment)
 			position++;
 		if (position > first && !align_run(alignment, first, position))
 			return false;
-		while (position < scan->total &&
+		while (position < scan->length &&
 			   !spotify_scan_is_received(scan, position))
 			position++;
 	}
-	return close_stretch(alignment, scan->total, alignment->left_count);
+	return close_stretch(alignment, scan->length, alignment->left_count);
 }
 
 /* Whether an item stands twice in what was read. */
@@ -386,9 +433,11 @@ find_changes(Alignment *alignment, const SpotifyAudit *audit)
 	if (!find_head(alignment))
 		return SPOTIFY_DELTA_READ;
 	find_left(alignment);
-	plan->has_losses = alignment->head + alignment->left_count > scan->total;
+	plan->has_losses = alignment->head + alignment->left_count > scan->length;
 	if (!align(alignment))
-		return SPOTIFY_DELTA_BROKEN;
+		return look_for_end(alignment) ? SPOTIFY_DELTA_READ
+									   : SPOTIFY_DELTA_BROKEN;
+	ask_for_all_of_end(plan, scan);
 	if (alignment->head < scan->page_size)
 		ask_for_audit(plan, scan, audit);
 	return plan->offset_count > 0 ? SPOTIFY_DELTA_READ : SPOTIFY_DELTA_CHANGED;
@@ -420,17 +469,18 @@ spotify_delta_plan_make(SpotifyDeltaPlan *plan, const SpotifyKnownList *known,
 {
 	memset(plan, 0, sizeof(*plan));
 	plan->verdict = SPOTIFY_DELTA_BROKEN;
-	if (scan->total > 2 * (int64_t) known->count + MUCH_LONGER)
+	if (scan->length > 2 * (int64_t) known->count + MUCH_LONGER)
 		return true;
 	/* Each page once, and once more where pages of other sizes came between. */
 	plan->offsets = calloc(2 * ((size_t) page_count(scan, scan->total) + 1),
 						   sizeof(*plan->offsets));
-	plan->list = calloc(scan->total + 1, sizeof(*plan->list));
+	plan->list = calloc(scan->length + 1, sizeof(*plan->list));
 	if (plan->offsets == NULL || plan->list == NULL)
 		return false;
 
 	if (is_unmoved(known, scan))
 	{
+		ask_for_end(plan, scan);
 		ask_for_audit(plan, scan, audit);
 		plan->verdict = plan->offset_count > 0 ? SPOTIFY_DELTA_READ
 											   : SPOTIFY_DELTA_UNCHANGED;

@@ -72,7 +72,7 @@ typedef struct SpotifyDeltaPlan
 	SpotifyDeltaVerdict verdict;
 	int *offsets; /* malloc'd: pages to read, all at once if that can be */
 	int offset_count;
-	SpotifyListEntry *list; /* malloc'd: the list of scan->total places */
+	SpotifyListEntry *list; /* malloc'd: the list of scan->length places */
 	bool has_audit;			/* what is next in the audit is among those read */
 	bool has_losses;		/* places of the known list are gone */
 } SpotifyDeltaPlan;

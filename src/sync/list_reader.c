@@ -12,6 +12,7 @@
  * - an odd page is asked for again, a few times;
  * - pages are as large as the first one says, and where one turns out to be
  *   smaller than that, what it left is asked for too;
+ * - a list that ends a little before its total, each time, ends there;
  * - a pass in which the list moved is given up and done again, unless the last
  *   run has done so in vain and the list is as long as it was then;
  * - a pass that a rate limit cuts is kept, and a later run goes on from there;
@@ -159,11 +160,13 @@ ask_again(ListReader *reader, const PageRequest *request)
 static void
 ask_for_rest(ListReader *reader, const PageRequest *request)
 {
-	int left = request->length - reader->page.count;
+	int offset = request->offset + reader->page.count;
+	int left =
+		Min(request->offset + request->length, reader->reading->scan.length) -
+		offset;
 
 	if (left > 0 && (reader->wants_delta || !reader->is_given_up))
-		ask_for_entries(reader, request->purpose,
-						request->offset + reader->page.count, left);
+		ask_for_entries(reader, request->purpose, offset, left);
 }
 
 /*
@@ -242,7 +245,11 @@ handle_odd_page(ListReader *reader, const PageRequest *request)
 	if (request->rereads < MAX_REREADS)
 		ask_again(reader, request);
 	else
+	{
+		(void) spotify_scan_take_end(&reader->reading->scan, &reader->page,
+									 request->offset);
 		keep_page(reader, request->offset);
+	}
 }
 
 /*
@@ -331,6 +338,8 @@ begin_scan(ListReader *reader)
 	reading->catalog = spotify_catalog_create();
 	if (!spotify_scan_begin(&reading->scan, &reader->page))
 		spotify_report_out_of_memory();
+	if (reader->wants_delta)
+		spotify_scan_expect_excess(&reading->scan, reader->stored->excess);
 }
 
 /*
@@ -564,9 +573,11 @@ conclude(ListReader *reader)
 	bool is_as_known =
 		is_concluded && reading->delta.verdict == SPOTIFY_DELTA_UNCHANGED;
 
-	reading->is_unchanged = is_as_known && !reader->stored->is_turn_of_unplaced;
+	reading->excess = reading->is_complete ? spotify_scan_excess(scan) : 0;
+	reading->is_unchanged = is_as_known && !spotify_stored_list_asks_again(
+											   reader->stored, reading->excess);
 	reading->entries = is_concluded ? reading->delta.list : scan->entries;
-	reading->count = is_concluded ? scan->total : scan->count;
+	reading->count = is_concluded ? scan->length : scan->count;
 	if (reading->is_unchanged)
 		reading->count = 0;
 	else if (is_as_known)

@@ -18,7 +18,7 @@ typedef struct SpotifyListReading
 {
 	SpotifyScan scan;
 	SpotifyCatalog *catalog; /* what the entries that were read are */
-	bool is_complete;		 /* proven to be the whole list as it is now */
+	bool is_complete;		 /* proven to be the list as it is, to its end */
 	bool is_resumed;		 /* some of it was read by an earlier run */
 	bool is_cut;			 /* by a rate limit, after something was read */
 
@@ -31,6 +31,7 @@ typedef struct SpotifyListReading
 	const SpotifyListEntry *entries;
 	int count;
 	int unidentified; /* entries without identity in it */
+	int excess;		  /* by how much its total is too high */
 } SpotifyListReading;
 
 /*

@@ -14,6 +14,7 @@
 #include "settings.h"
 #include "spotify/endpoint.h"
 #include "spotify/failure.h"
+#include "sync/list_ranks.h"
 #include "sync/proof.h"
 
 #define CATALOGUE_ID_LENGTH 22
@@ -30,7 +31,9 @@ typedef struct Prover
 {
 	SpotifyProof *proof;
 	const SpotifyProofTask *task;
-	int next; /* of the missing items, to be asked about */
+	const SpotifySavedChange **due; /* the missing items to be asked about */
+	int due_count;
+	int next; /* of those */
 	int under_way;
 	const SpotifySavedChange **unanswered; /* those left to the list */
 	int unanswered_count;
@@ -87,20 +90,12 @@ is_list_proof(const Prover *prover)
 		   !prover->proof->is_contradicted;
 }
 
-/*
- * As many as there are entries without identity may well stand behind those;
- * more than that show that a delta went wrong.
- */
+/* The list is proof of nothing more, but it is the item that stays. */
 static void
 contradict(Prover *prover, const SpotifySavedChange *item)
 {
-	SpotifyProof *proof = prover->proof;
-
-	proof->contradicted_count++;
-	proof->is_contradicted = true;
-	if (prover->task->basis == SPOTIFY_PROOF_BY_DELTA &&
-		proof->contradicted_count > prover->task->unidentified)
-		proof->wants_whole_list = true;
+	prover->proof->contradicted_count++;
+	prover->proof->is_contradicted = true;
 	keep(prover, item);
 }
 
@@ -127,32 +122,100 @@ ask(Prover *prover, Batch *batch)
 	prover->under_way++;
 }
 
+/*
+ * Whether the list shows that the item left its place.  Behind the end of one
+ * whose total is too high, it may be what is not shown.
+ */
+static bool
+is_shown(const Prover *prover, const SpotifySavedChange *item)
+{
+	return !prover->task->has_excess ||
+		   item->rank > prover->task->plan->last_rank;
+}
+
+/*
+ * How many of the items that had no place before are asked about.  While their
+ * turn is not yet, they fill up a request that is sent anyway; and a place that
+ * is gone without an item may have been theirs.
+ */
+static int
+count_room(const Prover *prover)
+{
+	const SpotifyProofTask *task = prover->task;
+
+	if (task->asks_again)
+		return task->plan->missing_count;
+	if (!task->has_losses || task->has_excess)
+		return 0;
+	return SPOTIFY_CONTAINS_SIZE - prover->due_count % SPOTIFY_CONTAINS_SIZE;
+}
+
+/* What cannot be asked about would have the whole list be read. */
+static bool
+takes_room(const Prover *prover, const SpotifySavedChange *item, int *room)
+{
+	if (*room == 0 || (!prover->task->asks_again && !is_of_catalogue(item)))
+		return false;
+	(*room)--;
+	return true;
+}
+
+/* Finds what is to be asked about; those that had a place come first. */
+static void
+find_due(Prover *prover)
+{
+	const SpotifySavedPlan *plan = prover->task->plan;
+	int room = -1;
+
+	for (int i = 0; i < plan->missing_count; i++)
+	{
+		const SpotifySavedChange *item = &plan->missing[i];
+		bool was_placed = item->rank != SPOTIFY_NO_RANK;
+
+		if (!was_placed && room < 0)
+			room = count_room(prover);
+		if (prover->task->basis == SPOTIFY_PROOF_NEVER ||
+			(was_placed && !is_shown(prover, item)))
+			leave_unproven(prover, item);
+		else if (was_placed || takes_room(prover, item, &room))
+			prover->due[prover->due_count++] = item;
+		else
+			prover->proof->unasked_count++;
+	}
+}
+
 /* Leaves to the list what cannot be asked about. */
 static void
 leave_unaskable(Prover *prover)
 {
-	const SpotifySavedPlan *plan = prover->task->plan;
-
-	for (int i = 0; i < plan->missing_count; i++)
+	for (int i = 0; i < prover->due_count; i++)
 	{
-		if (!is_of_catalogue(&plan->missing[i]))
-			leave_to_list(prover, &plan->missing[i]);
+		if (!is_of_catalogue(prover->due[i]))
+			leave_to_list(prover, prover->due[i]);
 	}
+}
+
+/*
+ * Whether an answer has shown that a list is not empty, as it was said to be:
+ * then all that is stored would be asked about at every run.
+ */
+static bool
+is_untrue(const Prover *prover)
+{
+	return prover->task->is_empty && prover->proof->is_contradicted;
 }
 
 /* Settles those that it is of no use to ask about any more. */
 static void
 settle_rest(Prover *prover)
 {
-	const SpotifySavedPlan *plan = prover->task->plan;
-
-	while (prover->next < plan->missing_count)
+	while (prover->next < prover->due_count)
 	{
-		const SpotifySavedChange *item = &plan->missing[prover->next++];
+		const SpotifySavedChange *item = prover->due[prover->next++];
 
 		if (!is_of_catalogue(item))
 			continue;
-		if (prover->proof->is_cut)
+		if (prover->proof->is_cut || is_untrue(prover))
 			leave_unproven(prover, item);
 		else
 			leave_to_list(prover, item);
@@ -163,13 +226,12 @@ settle_rest(Prover *prover)
 static bool
 ask_about_next(Prover *prover)
 {
-	const SpotifySavedPlan *plan = prover->task->plan;
 	Batch *batch = palloc0(sizeof(Batch));
 
-	while (prover->next < plan->missing_count &&
+	while (prover->next < prover->due_count &&
 		   batch->count < SPOTIFY_CONTAINS_SIZE)
 	{
-		const SpotifySavedChange *item = &plan->missing[prover->next++];
+		const SpotifySavedChange *item = prover->due[prover->next++];
 
 		if (is_of_catalogue(item))
 			batch->items[batch->count++] = item;
@@ -191,7 +253,7 @@ static bool
 is_cut(const Prover *prover, const SpotifyExchange *exchange)
 {
 	return exchange->decision.verdict == SPOTIFY_RETRY_LIMITED &&
-		   prover->task->basis != SPOTIFY_PROOF_BY_DELTA;
+		   !prover->task->is_delta;
 }
 
 /* Believes what Spotify answers about a batch. */
@@ -303,8 +365,9 @@ begin(Prover *prover)
 	proof->is_contradicted = is_contradicted;
 	proof->removed = MemoryContextAllocHuge(CurrentMemoryContext, size);
 	proof->unlisted = MemoryContextAllocHuge(CurrentMemoryContext, size);
-	prover->unanswered = MemoryContextAllocHuge(
-		CurrentMemoryContext, count * sizeof(SpotifySavedChange *));
+	size = count * sizeof(SpotifySavedChange *);
+	prover->due = MemoryContextAllocHuge(CurrentMemoryContext, size);
+	prover->unanswered = MemoryContextAllocHuge(CurrentMemoryContext, size);
 }
 
 void
@@ -313,10 +376,11 @@ spotify_proof_find(SpotifyProof *proof, const SpotifyProofTask *task)
 	Prover prover = { .proof = proof, .task = task };
 
 	begin(&prover);
+	find_due(&prover);
 	leave_unaskable(&prover);
 	for (;;)
 	{
-		if (proof->is_refused || proof->is_cut)
+		if (proof->is_refused || proof->is_cut || is_untrue(&prover))
 			settle_rest(&prover);
 		check_removal_guard(&prover);
 		while (!is_settled(&prover) &&

@@ -29,10 +29,14 @@
 	"a rate limit ended the run: what was read is kept, and the next run goes on from there"
 #define PROOF_CUT                                                              \
 	"a rate limit ended the run before it was known which of the missing items are gone: those stay active"
+#define LIST_ENDS_EARLY                                                        \
+	"the list has fewer entries than its total says: what it lacks stays active, unless Spotify says that it is gone from its place"
 #define LIST_CONTRADICTED                                                      \
 	"the list lacks items of which Spotify says that they are saved: they stay active"
 #define REMOVALS_UNPROVEN                                                      \
 	"entries without identity leave it open whether missing items are gone: they stay active"
+#define STILL_OPEN                                                             \
+	"it is still open whether items that the list lacks are gone: they stay active until Spotify is asked again"
 
 typedef struct SavedSync
 {
@@ -69,6 +73,25 @@ make_plan(SavedSync *sync)
 		spotify_report_out_of_memory();
 }
 
+/*
+ * How many items stay active although it is open whether they are gone.  As
+ * many as there are entries without identity may well stand behind those, if
+ * Spotify says that they are saved.
+ */
+static int
+count_unsettled(const SavedSync *sync)
+{
+	const SpotifyProof *proof = &sync->proof;
+	int saved = proof->contradicted_count + proof->unasked_count;
+
+	if (sync->reading->is_unchanged)
+		return sync->stored->unsettled;
+	if (proof->unproven_count > 0 || saved > sync->reading->unidentified ||
+		(proof->unasked_count > 0 && sync->stored->unsettled > 0))
+		return proof->unproven_count + saved;
+	return 0;
+}
+
 /* Why a reading is not the whole list as it is now. */
 static const char *
 why_incomplete(const SpotifyScan *scan)
@@ -95,12 +118,13 @@ find_reason(const SavedSync *sync)
 	if (!sync->reading->is_complete)
 		return psprintf("%s" LIST_UNKNOWN,
 						why_incomplete(&sync->reading->scan));
+	if (sync->reading->excess > 0)
+		return LIST_ENDS_EARLY;
 	if (sync->proof.unproven_count > 0)
 		return REMOVALS_UNPROVEN;
-	/* Entries without identity may well be tracks that are missing. */
 	if (sync->proof.contradicted_count > sync->reading->unidentified)
 		return LIST_CONTRADICTED;
-	return NULL;
+	return count_unsettled(sync) > 0 ? STILL_OPEN : NULL;
 }
 
 /* Why the run is partial, with how much of the list is known; or NULL. */
@@ -110,9 +134,13 @@ why_partial(const SavedSync *sync)
 	const SpotifyScan *scan = &sync->reading->scan;
 	const char *reason = find_reason(sync);
 
-	return reason == NULL ? NULL
-						  : psprintf("%s (%d of %d entries were received)",
-									 reason, scan->received, scan->total);
+	if (reason == NULL)
+		return NULL;
+	if (sync->reading->is_delta && sync->reading->is_complete)
+		return psprintf("%s (%d of %d entries are known)", reason, scan->length,
+						scan->total);
+	return psprintf("%s (%d of %d entries were received)", reason,
+					scan->received, scan->total);
 }
 
 /*
@@ -155,6 +183,20 @@ count_changes(SavedSync *sync)
 				break;
 		}
 	}
+}
+
+/* What the next run needs to know of a list that was read to its end. */
+static void
+record_list(SavedSync *sync)
+{
+	SpotifyRunRecord *record = &sync->run.record;
+
+	if (!sync->reading->is_complete)
+		return;
+	record->listed.is_known = true;
+	record->listed.value = sync->reading->scan.length;
+	record->unsettled.is_known = true;
+	record->unsettled.value = count_unsettled(sync);
 }
 
 /* How far the audit has come; it begins anew after a full scan. */
@@ -211,6 +253,7 @@ write_changes(SavedSync *sync, MemoryContext result_context)
 	Datum row;
 
 	count_changes(sync);
+	record_list(sync);
 	record_audit(sync);
 	spotify_lock_catalog();
 	spotify_catalog_write(sync->reading->catalog);
@@ -231,30 +274,38 @@ write_changes(SavedSync *sync, MemoryContext result_context)
 }
 
 /*
- * Any missing item could be behind an entry without identity; and between two
- * runs more may have moved than the check of a resumed scan can see.
+ * Any missing item could be behind an entry without identity, or behind what
+ * total counts and the list does not show; to read the whole list would not
+ * help.  And between two runs more may have moved than the check of a resumed
+ * scan can see.
  */
 static SpotifyProofBasis
 find_basis(const SpotifyListReading *reading)
 {
-	if (reading->is_delta)
-		return SPOTIFY_PROOF_BY_DELTA;
-	if (reading->unidentified > 0 || reading->is_resumed)
+	if (reading->excess > 0 && !reading->is_delta)
+		return SPOTIFY_PROOF_NEVER;
+	if (reading->excess > 0 || reading->unidentified > 0 || reading->is_resumed)
 		return SPOTIFY_PROOF_NONE;
-	return SPOTIFY_PROOF_BY_LIST;
+	return reading->is_delta ? SPOTIFY_PROOF_BY_DELTA : SPOTIFY_PROOF_BY_LIST;
 }
 
 static void
 prove_removals(SavedSync *sync)
 {
-	SpotifyProofTask task = { .plan = &sync->plan,
-							  .basis = find_basis(sync->reading),
-							  .unidentified = sync->reading->unidentified,
-							  .is_empty = sync->reading->count == 0,
-							  .item_type = sync->collection->item_type,
-							  .client = sync->client,
-							  .allow_mass_removal =
-								  sync->options.allow_mass_removal };
+	const SpotifyListReading *reading = sync->reading;
+	SpotifyProofTask task = {
+		.plan = &sync->plan,
+		.basis = find_basis(reading),
+		.is_empty = reading->count == 0,
+		.is_delta = reading->is_delta,
+		.has_losses = reading->delta.has_losses,
+		.has_excess = reading->excess > 0,
+		.asks_again = !reading->is_delta || spotify_stored_list_asks_again(
+												sync->stored, reading->excess),
+		.item_type = sync->collection->item_type,
+		.client = sync->client,
+		.allow_mass_removal = sync->options.allow_mass_removal
+	};
 
 	spotify_proof_find(&sync->proof, &task);
 }

@@ -71,10 +71,14 @@ spotify_saved_check(SpotifyRun *run, const SpotifyListReading *reading,
 	const SpotifyScan *scan = &reading->scan;
 
 	spotify_checks_add(
-		run, SPOTIFY_CHECK_COMPLETE, reading->is_complete ? 0 : 1,
-		psprintf(
-			"%d of %d entries were received, and they do not add up to the list.",
-			scan->received, scan->total));
+		run, SPOTIFY_CHECK_COMPLETE,
+		reading->is_complete && reading->excess == 0 ? 0 : 1,
+		reading->is_complete
+			? psprintf("The list ends after %d entries, where its total is %d.",
+					   scan->length, scan->total)
+			: psprintf(
+				  "%d of %d entries were received, and they do not add up to the list.",
+				  scan->received, scan->total));
 	spotify_checks_add(
 		run, SPOTIFY_CHECK_UNIQUE_KEY, scan->contradictory,
 		"A page says of the same item that it was saved at different times.");

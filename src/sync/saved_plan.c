@@ -197,6 +197,20 @@ plan_missing(Planner *planner)
 	}
 }
 
+/* The largest there is, if nothing kept its place. */
+static void
+find_last_rank(Planner *planner)
+{
+	planner->plan->last_rank = INT64_MAX;
+	for (int i = 0; i < planner->list_count; i++)
+	{
+		if (planner->list_rows[i] != NULL &&
+			planner->old_ranks[i] != SPOTIFY_NO_RANK &&
+			planner->ranks[i] == planner->old_ranks[i])
+			planner->plan->last_rank = planner->ranks[i];
+	}
+}
+
 static int
 count_stored_nulls(const Planner *planner)
 {
@@ -245,6 +259,7 @@ make_plan(Planner *planner, bool is_complete)
 									   planner->list_count))
 			return false;
 		plan_null_places(planner);
+		find_last_rank(planner);
 	}
 	plan_items(planner, is_complete);
 	plan_missing(planner);

@@ -17,7 +17,8 @@ typedef struct SpotifySavedPlan
 	int change_count;
 	SpotifySavedChange *missing; /* removed, if proven; with the rank so far */
 	int missing_count;
-	int active_count; /* stored active before */
+	int active_count;  /* stored active before */
+	int64_t last_rank; /* of what kept its place, the rank of the last one */
 
 	/* where the list, if it is complete, holds something without identity */
 	SpotifyNullPlace *null_places;

@@ -34,6 +34,7 @@ spotify_scan_begin(SpotifyScan *scan, const SpotifySavedPage *first_page)
 {
 	memset(scan, 0, sizeof(*scan));
 	scan->total = first_page->total;
+	scan->length = first_page->total;
 	scan->page_size =
 		tells_size(first_page) ? first_page->limit.value : SPOTIFY_PAGE_SIZE;
 	scan->is_unbroken = true;
@@ -51,25 +52,84 @@ spotify_scan_release(SpotifyScan *scan)
 	memset(scan, 0, sizeof(*scan));
 }
 
+void
+spotify_scan_expect_excess(SpotifyScan *scan, int excess)
+{
+	if (excess < scan->total)
+		scan->length = scan->total - excess;
+}
+
+int
+spotify_scan_excess(const SpotifyScan *scan)
+{
+	return scan->total - scan->length;
+}
+
+static int
+size_of(const SpotifyScan *scan, const SpotifySavedPage *page)
+{
+	return tells_size(page) ? page->limit.value : scan->page_size;
+}
+
+/* How many entries a page has in a list of such a length. */
 static int
 expected_count(const SpotifyScan *scan, const SpotifySavedPage *page,
-			   int offset)
+			   int offset, int length)
 {
-	int size = tells_size(page) ? page->limit.value : scan->page_size;
-	int left = scan->total - offset;
+	int size = size_of(scan, page);
+	int left = length - offset;
 
 	if (left < 0)
 		return 0;
 	return left < size ? left : size;
 }
 
+/* Whether a page is one of this list, whatever it has of it. */
+static bool
+is_of_list(const SpotifyScan *scan, const SpotifySavedPage *page, int offset)
+{
+	return page->offset.is_known && page->offset.value == offset &&
+		   page->total == scan->total && is_size_possible(page);
+}
+
+/* That total is too high is only believed again when it is seen again. */
 bool
 spotify_scan_page_fits(const SpotifyScan *scan, const SpotifySavedPage *page,
 					   int offset)
 {
-	return page->offset.is_known && page->offset.value == offset &&
-		   page->total == scan->total && is_size_possible(page) &&
-		   page->count == expected_count(scan, page, offset);
+	return is_of_list(scan, page, offset) &&
+		   (page->count == expected_count(scan, page, offset, scan->length) ||
+			(!scan->is_end_seen &&
+			 page->count == expected_count(scan, page, offset, scan->total)));
+}
+
+bool
+spotify_scan_take_end(SpotifyScan *scan, const SpotifySavedPage *page,
+					  int offset)
+{
+	int end = offset + page->count;
+
+	if (!is_of_list(scan, page, offset) || end == 0 || scan->count > end ||
+		page->count >= expected_count(scan, page, offset, scan->total) ||
+		scan->total - end > SPOTIFY_MAX_EXCESS ||
+		(scan->is_end_seen && end > scan->length))
+		return false;
+	scan->length = end;
+	scan->is_end_seen = true;
+	return true;
+}
+
+/* What a page that fits tells of the end of the list. */
+static void
+note_end(SpotifyScan *scan, const SpotifySavedPage *page, int offset)
+{
+	if (offset + size_of(scan, page) >= scan->total)
+		scan->is_last_read = true;
+	if (page->count > expected_count(scan, page, offset, scan->length))
+		scan->length = scan->total;
+	else if (offset <= scan->length &&
+			 page->count < expected_count(scan, page, offset, scan->total))
+		scan->is_end_seen = true;
 }
 
 static bool
@@ -205,7 +265,9 @@ bool
 spotify_scan_add_page(SpotifyScan *scan, const SpotifySavedPage *page,
 					  int offset)
 {
-	if (!spotify_scan_page_fits(scan, page, offset))
+	if (spotify_scan_page_fits(scan, page, offset))
+		note_end(scan, page, offset);
+	else
 		scan->is_unbroken = false;
 	note_oddities(scan, page, offset);
 	for (int i = 0; i < page->count; i++)
@@ -260,8 +322,8 @@ spotify_scan_has_page(const SpotifyScan *scan, const SpotifySavedPage *page,
 bool
 spotify_scan_adds_up(const SpotifyScan *scan)
 {
-	return scan->is_unbroken && scan->count == scan->total &&
-		   scan->distinct + scan->unidentified == scan->total;
+	return scan->is_unbroken && scan->count == scan->length &&
+		   scan->distinct + scan->unidentified == scan->length;
 }
 
 int

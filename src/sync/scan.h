@@ -16,11 +16,17 @@
 
 struct lh_table;
 
+/* A list that ends earlier than this before its total was cut, or is no list. */
+#define SPOTIFY_MAX_EXCESS 50
+
 /* What one pass over a list brought. */
 typedef struct SpotifyScan
 {
 	SpotifyArena arena;
 	int32_t total;			   /* as the first page said */
+	int32_t length;			   /* places that there are: mostly total */
+	bool is_end_seen;		   /* a page has shown that length is less */
+	bool is_last_read;		   /* the last page that total promises */
 	int page_size;			   /* entries of a page: 1 to those asked for */
 	bool is_unbroken;		   /* every page so far was what was asked for */
 	int received;			   /* entries, those without identity included */
@@ -62,12 +68,29 @@ extern bool spotify_scan_begin(SpotifyScan *scan,
 extern void spotify_scan_release(SpotifyScan *scan);
 
 /*
+ * Before the first page: total is said to be too high by so much, as it was
+ * the last time.
+ */
+extern void spotify_scan_expect_excess(SpotifyScan *scan, int excess);
+
+/* By how much total is higher than there are places, as far as is known. */
+extern int spotify_scan_excess(const SpotifyScan *scan);
+
+/*
  * Whether a page is what was asked for: the offset echoed is the one asked,
  * total is that of the first page, its size is possible, and it has as many
  * entries as it must by that size.  It need not be the size of other pages.
  */
 extern bool spotify_scan_page_fits(const SpotifyScan *scan,
 								   const SpotifySavedPage *page, int offset);
+
+/*
+ * Takes a page that does not fit for the one on which the list ends, if it
+ * can be that: total is too high, by a page at most, and nothing was received
+ * from further down.  Then the page fits.  Returns whether it does.
+ */
+extern bool spotify_scan_take_end(SpotifyScan *scan,
+								  const SpotifySavedPage *page, int offset);
 
 /*
  * Adds a page that was asked for at an offset.  A page that does not fit, or
@@ -82,8 +105,8 @@ extern bool spotify_scan_has_page(const SpotifyScan *scan,
 								  const SpotifySavedPage *page, int offset);
 
 /*
- * Whether every position was received once: no page was odd, and distinct ids
- * and entries without identity add up to total.
+ * Whether every place was received once: no page was odd, and distinct ids
+ * and entries without identity add up to the length of the list.
  */
 extern bool spotify_scan_adds_up(const SpotifyScan *scan);
 

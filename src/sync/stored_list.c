@@ -19,26 +19,49 @@ release_known(void *arg)
 }
 
 /*
- * What Spotify said to be saved although its list does not show it, it may have
- * said too early after the item had gone: when the audit has come round, it is
- * asked about such items again, instead of for a page.
+ * What stays active although the list does not show it may be gone: Spotify may
+ * have said too early that it is saved, or not have answered.  It is asked again
+ * when the audit has come round, instead of for a page; so this round ends with
+ * the last page, however many would be read at once.
  */
 static void
-plan_audit(SpotifyStoredList *stored, int audit_offset, bool has_unplaced)
+plan_audit(SpotifyStoredList *stored, int audit_offset)
 {
-	stored->audit.offset = audit_offset;
-	stored->audit.pages = spotify_setting_audit_pages;
-	if (!has_unplaced || stored->audit.pages == 0 ||
-		stored->audit.offset < stored->known.count)
+	SpotifyAudit *audit = &stored->audit;
+
+	audit->offset = audit_offset;
+	audit->pages = spotify_setting_audit_pages;
+	if (stored->unplaced == 0 || stored->excess > 0 || audit->pages == 0)
 		return;
-	stored->is_turn_of_unplaced = true;
-	stored->audit.offset = 0;
-	stored->audit.pages = 0;
+	if (audit->offset < stored->known.count)
+	{
+		int left = stored->known.count - Max(audit->offset, SPOTIFY_PAGE_SIZE);
+
+		audit->pages =
+			Min(audit->pages, 1 + Max(left - 1, 0) / SPOTIFY_PAGE_SIZE);
+		return;
+	}
+	stored->asks_again = true;
+	audit->offset = 0;
+	audit->pages = 0;
+}
+
+/*
+ * Whether items without a place are other ones than the last run has left:
+ * somebody changed rows.  Those behind entries without identity are settled.
+ */
+static bool
+is_changed_by_hand(const SpotifyStoredList *stored, int nulls)
+{
+	return stored->unsettled > 0 ? stored->unplaced != stored->unsettled
+								 : stored->unplaced > nulls;
 }
 
 /*
  * Whether the stored places are the list as the last run saw it.  Such a run
- * succeeded; and if somebody changed rows, the numbers do not add up.
+ * read it to its end; and if somebody changed rows, the numbers do not add up.
+ * What it left open for the first time, it may have asked too early: that is
+ * asked again at once.
  */
 static bool
 find_known_list(SpotifyStoredList *stored)
@@ -49,16 +72,30 @@ find_known_list(SpotifyStoredList *stored)
 	if (!spotify_run_log_find_last(stored->account, stored->collection->name,
 								   &last))
 		return false;
-	if (last.is_incomplete)
+	if (!last.is_complete)
+	{
 		stored->stuck_total = last.total;
-	if (!last.is_succeeded)
 		return false;
+	}
 	spotify_saved_list_count_places(stored->collection->table, stored->account,
 									&counts);
 	stored->has_nulls = counts.nulls > 0;
 	stored->known.count = counts.items + counts.nulls;
-	plan_audit(stored, last.audit_offset, counts.has_unplaced);
-	return counts.is_exact && stored->known.count == last.total;
+	stored->excess = last.total - last.listed;
+	stored->unplaced = counts.unplaced;
+	stored->unsettled = last.unsettled;
+	plan_audit(stored, last.audit_offset);
+	if (last.has_news || is_changed_by_hand(stored, counts.nulls))
+		stored->asks_again = true;
+	return stored->known.count == last.listed;
+}
+
+/* In a list that may hide something no answer would be proof. */
+bool
+spotify_stored_list_asks_again(const SpotifyStoredList *stored, int excess)
+{
+	return excess == 0 && stored->unplaced > 0 &&
+		   (stored->asks_again || stored->excess > 0);
 }
 
 SpotifyStoredList *

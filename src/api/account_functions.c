@@ -134,12 +134,15 @@ static bool
 is_new_refresh_token(const AccountArguments *arguments)
 {
 	SpotifyCredentials *stored;
+	bool is_new;
 
 	if (arguments->refresh_token == NULL)
 		return false;
 	stored = spotify_credentials_load(arguments->name);
-	return stored->refresh_token == NULL ||
-		   strcmp(stored->refresh_token, arguments->refresh_token) != 0;
+	is_new = stored->refresh_token == NULL ||
+			 strcmp(stored->refresh_token, arguments->refresh_token) != 0;
+	spotify_credentials_wipe(stored);
+	return is_new;
 }
 
 Datum

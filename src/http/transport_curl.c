@@ -20,14 +20,15 @@
  *   process must not run there.
  * - SIGPIPE is ignored by the process: CURLOPT_NOSIGNAL leaves it alone.
  * - Nothing is traced and no request is quoted in a message.  What may be
- *   secret in memory of our own is overwritten before it is freed; libcurl's
- *   copies are out of reach.
+ *   secret is overwritten before it is freed, in memory of our own and in
+ *   libcurl's; that of the libraries below it is out of reach.
  */
 #include "http/http.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <curl/curl.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -152,6 +153,33 @@ restore_signals(const sigset_t *saved)
 }
 
 /*
+ * Memory for libcurl, which copies tokens and headers and frees them as they
+ * are: what it gives back is overwritten, so that it does not stay in a backend
+ * for as long as that lives.  The block may come from the plain malloc: if
+ * another extension has initialized libcurl before, all of this is not used.
+ */
+static void
+free_wiped(void *block)
+{
+	if (block != NULL)
+		explicit_bzero(block, malloc_usable_size(block));
+	free(block);
+}
+
+static void *
+realloc_wiped(void *block, size_t size)
+{
+	size_t old_size = block != NULL ? malloc_usable_size(block) : 0;
+	void *grown = malloc(size);
+
+	if (grown == NULL || block == NULL)
+		return grown;
+	memcpy(grown, block, old_size < size ? old_size : size);
+	free_wiped(block);
+	return grown;
+}
+
+/*
  * Once per process, at first use: libcurl does not promise to survive a fork
  * after it, so the postmaster must not do it.  Never undone: other extensions
  * may use libcurl too.
@@ -166,8 +194,10 @@ initialize_libcurl(void)
 	static bool is_initialized = false;
 
 	if (!is_initialized)
-		is_initialized = unsetenv("SSLKEYLOGFILE") == 0 &&
-						 curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+		is_initialized =
+			unsetenv("SSLKEYLOGFILE") == 0 &&
+			curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, free_wiped,
+								 realloc_wiped, strdup, calloc) == CURLE_OK;
 	return is_initialized;
 }
 

@@ -18,6 +18,18 @@ spotify_release_later(void (*release)(void *arg), void *arg)
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
 }
 
+static void
+wipe(void *secret)
+{
+	explicit_bzero(secret, strlen(secret));
+}
+
+void
+spotify_wipe_later(char *secret)
+{
+	spotify_release_later(wipe, secret);
+}
+
 char *
 spotify_take_string(MemoryContext context, char *string)
 {

@@ -15,6 +15,12 @@
 extern void spotify_release_later(void (*release)(void *arg), void *arg);
 
 /*
+ * Overwrites a secret, which lives in the current memory context, when that is
+ * reset or deleted.
+ */
+extern void spotify_wipe_later(char *secret);
+
+/*
  * Takes over a malloc'd string of plain C: copies it to a memory context and
  * frees it.  Reports out of memory if it is NULL.
  */

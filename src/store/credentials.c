@@ -104,8 +104,25 @@ spotify_credentials_load(const char *account)
 		credentials->access_token_obtained_at = spotify_spi_timestamp(0, 5);
 		credentials->is_user_confirmed = spotify_spi_bool(0, 6);
 	}
+	spotify_spi_wipe();
 	spotify_spi_finish();
 	return credentials;
+}
+
+static void
+wipe(char *secret)
+{
+	if (secret != NULL)
+		explicit_bzero(secret, strlen(secret));
+}
+
+void
+spotify_credentials_wipe(SpotifyCredentials *credentials)
+{
+	wipe(credentials->client_secret);
+	wipe(credentials->refresh_token);
+	wipe(credentials->access_token);
+	memset(credentials, 0, sizeof(*credentials));
 }
 
 void
@@ -189,6 +206,7 @@ spotify_credentials_load_pending(const char *account)
 		pending->state = spotify_spi_text(0, 1, context);
 		pending->code_verifier = spotify_spi_text(0, 2, context);
 	}
+	spotify_spi_wipe();
 	spotify_spi_finish();
 	return pending;
 }

@@ -22,6 +22,9 @@ typedef struct SpotifyCredentials
 /* All fields are NULL when nothing is stored. */
 extern SpotifyCredentials *spotify_credentials_load(const char *account);
 
+/* Overwrites what was loaded, in a process that lives on. */
+extern void spotify_credentials_wipe(SpotifyCredentials *credentials);
+
 /*
  * Sets what is not NULL; an empty client secret removes the stored one.  The
  * access token is dropped, since it belongs to what was stored before.  Whose

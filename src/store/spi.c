@@ -192,6 +192,17 @@ spotify_spi_execute(const char *statement, const SpotifyParameters *parameters)
 }
 
 void
+spotify_spi_wipe(void)
+{
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		HeapTuple tuple = SPI_tuptable->vals[row];
+
+		explicit_bzero(tuple->t_data, tuple->t_len);
+	}
+}
+
+void
 spotify_spi_finish(void)
 {
 	int result;

@@ -67,6 +67,9 @@ extern void spotify_spi_execute(const char *statement,
 								const SpotifyParameters *parameters);
 extern void spotify_spi_finish(void);
 
+/* Overwrites the rows, which hold secrets, when all is read of them. */
+extern void spotify_spi_wipe(void);
+
 /* Runs one statement whose rows do not matter; returns how many there were. */
 extern uint64 spotify_spi_run(const char *statement,
 							  const SpotifyParameters *parameters);

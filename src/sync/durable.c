@@ -11,6 +11,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "spotify/cleanup.h"
 #include "sync/durable.h"
 #include "sync/durable_call.h"
 #include "sync/lock.h"
@@ -66,6 +67,7 @@ spotify_durable_token(const char *account, SpotifyTokenNeed need,
 	spotify_lock_release(account, SPOTIFY_LOCK_TOKEN_QUEUE);
 
 	result.token = pstrdup(message->token);
+	spotify_wipe_later(result.token);
 	result.expires_at = message->expires_at;
 	spotify_durable_call_close(call);
 	return result;

@@ -29,7 +29,8 @@ typedef struct SpotifyAccessToken
 } SpotifyAccessToken;
 
 /*
- * An access token for an account, in the current memory context.  refused is
+ * An access token for an account, in the current memory context, with which it
+ * is overwritten.  refused is
  * for SPOTIFY_TOKEN_OTHER_THAN, and else NULL.  Of many sessions that need
  * one, one asks Spotify and the others get the same.  Raises an error, before
  * anything is sent, if a new token could not be stored.

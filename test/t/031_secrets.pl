@@ -385,6 +385,58 @@ for my $case (
 	shows_nothing("a refusal that repeats $what", '28000');
 }
 
+# In the memory of a session that is idle, where a core dump would have it
+
+# How often a text is in the memory of a process that is its own; undef where
+# the system does not let us look.
+sub times_in_memory
+{
+	my ($pid, $text) = @_;
+	my $times = 0;
+	open my $memory, '<:raw', "/proc/$pid/mem" or return;
+	for my $line (split /\n/, slurp_file("/proc/$pid/maps"))
+	{
+		my ($start, $end) = map { hex } $line =~ /^(\w+)-(\w+) rw.p/ or next;
+		sysseek $memory, $start, 0;
+		sysread $memory, my $content, $end - $start or next;
+		$times += () = $content =~ /\Q$text\E/g;
+	}
+	return $times;
+}
+
+my $idle = open_session($node);
+my $idle_pid = ask($idle, 'SELECT pg_backend_pid()')->{output};
+SKIP:
+{
+	skip 'the memory of another process cannot be read', 1
+	  unless defined times_in_memory($idle_pid, 'x');
+	ask($idle, "SELECT 'something that is ' || 'there' AS it");
+	cmp_ok(times_in_memory($idle_pid, 'something that is '), '>', 0, 'memory can be looked through');
+	for my $case (
+		[ 'spotify_refresh_token', 'SELECT spotify_refresh_token()' ],
+		[ 'spotify_sync_liked', 'SELECT spotify_sync_liked(full_scan => true)' ],
+		[ 'spotify_sync_recently_played', 'SELECT spotify_sync_recently_played()' ],
+		[ 'spotify_sync_all', 'CALL spotify_sync_all()' ],
+		[ 'a sync that fails', 'SELECT spotify_sync_liked()', { status => 403 } ],
+		[ 'a sync whose token is refused', 'SELECT spotify_sync_liked()', { status => 401 } ],
+		[ 'a sync that is cancelled',
+			q{SET statement_timeout = '500ms'; SELECT spotify_sync_liked()}, { silent => 'headers' } ])
+	{
+		my ($name, $sql, $action) = @$case;
+		renew();
+		ask($session, 'SELECT spotify_refresh_token()');
+		my @parts = map { $node->safe_psql('postgres', "SELECT substr(access_token, $_, 60) FROM spotify_private.credentials") } 60, 120;
+		$mock->fault({ match => $PAGE_URL, action => $action }) if $action;
+		ask($idle, $sql);
+		push @parts, $node->safe_psql('postgres', 'SELECT substr(access_token, 100, 60) FROM spotify_private.credentials');
+		is_deeply([ map { times_in_memory($idle_pid, $_) } @parts ],
+			[ (0) x @parts ], "after $name: no access token in memory");
+	}
+}
+$mock->no_faults;
+$idle->quit;
+new_log();
+
 # With auto_explain, which shows the plans of statements inside functions
 
 renew();

@@ -73,17 +73,19 @@ say_how_to_make_cluster() {
         echo "$server has no cluster yet: pg_createcluster ${server#postgresql-} main --start makes one."
 }
 
-# Installing a server must not make a database cluster and start it.
+# Installing a server must not make a database cluster and start it.  The file
+# has a name of its own, since others may install at the same time.
 without_new_cluster() (
     folder=/etc/postgresql-common/createcluster.d
+    file=$folder/spotify_etl.$BASHPID.conf
     # shellcheck disable=SC2317
     leave_as_it_was() {
-        as_root rm -f "$folder/spotify_etl.conf"
-        as_root rmdir --ignore-fail-on-non-empty -p "$folder"
+        as_root rm -f "$file"
+        as_root rmdir -p "$folder" 2>/dev/null || true
     }
     trap leave_as_it_was EXIT
     as_root mkdir -p "$folder"
-    echo 'create_main_cluster = false' | as_root tee "$folder/spotify_etl.conf" >/dev/null
+    echo 'create_main_cluster = false' | as_root tee "$file" >/dev/null
     "$@"
 )
 

@@ -108,10 +108,11 @@ spotify_scan_take_end(SpotifyScan *scan, const SpotifySavedPage *page,
 					  int offset)
 {
 	int end = offset + page->count;
+	int excess = scan->total - end;
 
-	if (!is_of_list(scan, page, offset) || end == 0 || scan->count > end ||
+	if (!is_of_list(scan, page, offset) || scan->count > end ||
 		page->count >= expected_count(scan, page, offset, scan->total) ||
-		scan->total - end > SPOTIFY_MAX_EXCESS ||
+		excess > SPOTIFY_MAX_EXCESS || excess > end ||
 		(scan->is_end_seen && end > scan->length))
 		return false;
 	scan->length = end;

@@ -16,7 +16,10 @@
 
 struct lh_table;
 
-/* A list that ends earlier than this before its total was cut, or is no list. */
+/*
+ * A list that ends earlier than this before its total, or before its middle,
+ * was cut.
+ */
 #define SPOTIFY_MAX_EXCESS 50
 
 /* What one pass over a list brought. */
@@ -86,8 +89,8 @@ extern bool spotify_scan_page_fits(const SpotifyScan *scan,
 
 /*
  * Takes a page that does not fit for the one on which the list ends, if it
- * can be that: total is too high, by a page at most, and nothing was received
- * from further down.  Then the page fits.  Returns whether it does.
+ * can be that: total is too high, by little, and nothing was received from
+ * further down.  Then the page fits.  Returns whether it does.
  */
 extern bool spotify_scan_take_end(SpotifyScan *scan,
 								  const SpotifySavedPage *page, int offset);

@@ -1,6 +1,7 @@
 /*
  * test_scan.c
- *		Which pages fit a scan, and what a scan makes of pages of any size.
+ *		Which pages fit a scan, what a scan makes of pages of any size, and
+ *		where a list ends whose total is too high.
  */
 #include <stdio.h>
 #include <string.h>
@@ -180,6 +181,89 @@ test_resuming(void)
 	spotify_scan_release(&saved);
 }
 
+/* Whether the page at 50 of a list of 50 more can be its end. */
+static void
+test_ends(void)
+{
+	static const struct
+	{
+		int count;
+		int total;
+		bool is_end;
+	} cases[] = {
+		{ 27, 80, true },	{ 0, 53, true },   { 1, 101, true },
+		{ 0, 100, true },	{ 0, 101, false }, { 30, 80, false },
+		{ 50, 103, false }, { 31, 80, false }, { 20, 130, false },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		int count = cases[i].count;
+		int total = cases[i].total;
+		SpotifyScan scan;
+		SpotifySavedPage page;
+
+		begin(&scan, 50, total, 50);
+		page = make_page(50, 50, count, total, 50);
+		tap_ok(spotify_scan_take_end(&scan, &page, 50) == cases[i].is_end,
+			   "%d entries at 50 of %d: an end", count, total);
+		tap_is_int(spotify_scan_excess(&scan),
+				   cases[i].is_end ? total - 50 - count : 0, "the excess");
+		if (cases[i].is_end)
+		{
+			add(&scan, 50, 50, count, 50);
+			tap_ok(spotify_scan_adds_up(&scan), "the list adds up to its end");
+		}
+		spotify_scan_release(&scan);
+	}
+}
+
+/* A first page with so many entries of a total, which was 3 too high before. */
+static void
+begin_too_high(SpotifyScan *scan, int count, int total)
+{
+	SpotifySavedPage page = make_page(0, 0, count, total, 50);
+
+	if (!spotify_scan_begin(scan, &page))
+		tap_ok(false, "out of memory");
+	spotify_scan_expect_excess(scan, 3);
+	if (!spotify_scan_add_page(scan, &page, 0))
+		tap_ok(false, "out of memory");
+}
+
+static void
+test_known_excess(void)
+{
+	SpotifyScan scan;
+
+	begin_too_high(&scan, 30, 33);
+	tap_ok(spotify_scan_adds_up(&scan) && scan.is_end_seen,
+		   "an end that is known needs no question");
+	spotify_scan_release(&scan);
+
+	begin_too_high(&scan, 33, 33);
+	tap_ok(spotify_scan_adds_up(&scan) && spotify_scan_excess(&scan) == 0,
+		   "nor does a total that is right again");
+	spotify_scan_release(&scan);
+
+	begin_too_high(&scan, 32, 33);
+	tap_ok(!scan.is_unbroken, "another end does");
+	spotify_scan_release(&scan);
+
+	begin_too_high(&scan, 50, 103);
+	add(&scan, 0, 100, 0, 50);
+	tap_ok(scan.is_end_seen && scan.is_last_read && scan.length == 100,
+		   "an empty page shows the end too");
+	add(&scan, 50, 50, 50, 50);
+	tap_ok(spotify_scan_adds_up(&scan), "and the list adds up to it");
+	spotify_scan_release(&scan);
+
+	begin_too_high(&scan, 2, 2);
+	tap_is_int(spotify_scan_excess(&scan), 0,
+			   "a list cannot be less than empty");
+	spotify_scan_release(&scan);
+}
+
 int
 main(void)
 {
@@ -188,5 +272,7 @@ main(void)
 	test_echo();
 	test_checks();
 	test_resuming();
+	test_ends();
+	test_known_excess();
 	return tap_done();
 }

@@ -36,7 +36,7 @@ my $ascii = PostgreSQL::Test::Cluster->new('ascii');
 $ascii->init(extra => [ '--encoding=SQL_ASCII', '--locale=C' ]);
 $ascii->start;
 my $output = installcheck($ascii, 'a cluster that is not UTF8');
-like($output, qr/All 3 tests passed/, 'pg_regress has run');
+like($output, qr/All \d+ tests passed/, 'pg_regress has run');
 like($output, qr/001_extension\.pl .. ok/, 'a TAP test has run');
 $ascii->stop;
 

@@ -510,7 +510,7 @@ my @track_fields =
   external_ids external_ids.isrc is_local uri type artists.0.name
   album.name album.artists album.album_type album.release_date
   album.release_date_precision album.total_tracks album.images album.id
-  album.images.0.url album.artists.0.name);
+  album.artists.0.name);
 my @entry_fields = ('added_at', map { "track.$_" } @track_fields);
 
 sub in_entries

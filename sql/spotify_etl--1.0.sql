@@ -292,6 +292,9 @@ CREATE TABLE spotify.sync_runs (
 );
 CREATE INDEX sync_runs_account_collection_started_at_idx
     ON spotify.sync_runs (account, collection, started_at);
+-- finds the last run whatever the clock said
+CREATE INDEX sync_runs_account_collection_run_id_idx
+    ON spotify.sync_runs (account, collection, run_id);
 
 COMMENT ON TABLE spotify.sync_runs IS 'log of the runs: one row for each sync';
 COMMENT ON COLUMN spotify.sync_runs.run_id IS

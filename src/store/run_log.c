@@ -42,6 +42,7 @@ static const char TRY_LOCK_ACCOUNT[] = "SELECT\n"
 									   " WHERE account = $1\n"
 									   "   FOR KEY SHARE SKIP LOCKED";
 
+/* By their numbers: a clock that was ahead once leaves times in the future. */
 static const char FIND_LAST[] =
 	"SELECT run.total, run.audit_offset, run.finished_at,\n"
 	"       run.listed IS NOT NULL, run.listed, run.unsettled,\n"
@@ -51,14 +52,14 @@ static const char FIND_LAST[] =
 	"                  WHERE before.account = run.account\n"
 	"                    AND before.collection = run.collection\n"
 	"                    AND before.status <> 'failed'\n"
-	"                    AND before.started_at < run.started_at\n"
-	"                  ORDER BY before.started_at DESC\n"
+	"                    AND before.run_id < run.run_id\n"
+	"                  ORDER BY before.run_id DESC\n"
 	"                  LIMIT 1), 0)\n"
 	"  FROM spotify.sync_runs AS run\n"
 	" WHERE run.account = $1\n"
 	"   AND run.collection = $2\n"
 	"   AND run.status <> 'failed'\n"
-	" ORDER BY run.started_at DESC\n"
+	" ORDER BY run.run_id DESC\n"
 	" LIMIT 1";
 
 int64

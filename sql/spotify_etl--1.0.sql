@@ -295,6 +295,9 @@ CREATE INDEX sync_runs_account_collection_started_at_idx
 -- finds the last run whatever the clock said
 CREATE INDEX sync_runs_account_collection_run_id_idx
     ON spotify.sync_runs (account, collection, run_id);
+-- for account_status: the last success, however many runs failed since
+CREATE INDEX sync_runs_account_collection_status_started_at_idx
+    ON spotify.sync_runs (account, collection, status, started_at);
 
 COMMENT ON TABLE spotify.sync_runs IS 'log of the runs: one row for each sync';
 COMMENT ON COLUMN spotify.sync_runs.run_id IS
@@ -772,65 +775,235 @@ COMMENT ON COLUMN spotify.liked_by_month.account IS 'account that liked the trac
 -- Months are counted in UTC, so that each session finds the same end.
 -- Spotify ends an authorization six months after the user gave it:
 -- https://developer.spotify.com/blog/2026-06-18-refresh-token-expiration
-CREATE VIEW spotify.account_status AS
+--
+-- A view has the rights of its owner: who may read this one learns whether there
+-- is a refresh token, and nothing else of the secrets.  As a security barrier it
+-- shows no function of the reader's query more than its own rows.
+--
+-- An index answers each question about runs, however many there are.  A partial
+-- run that read the list to its end counts as a success: Spotify may count too
+-- many for ever.  What is not used is no problem: a disabled account, and a
+-- collection that was never synced while the other one is.
+CREATE VIEW spotify.account_status WITH (security_barrier) AS
+    WITH clock AS MATERIALIZED (
+        SELECT moment.at,
+               moment.at - interval '24 hours' AS day_ago
+          FROM (SELECT pg_catalog.clock_timestamp() AS at) AS moment
+    ), collection_status AS (
+        SELECT account.account,
+               collection.name AS collection,
+               last.started_at AS last_run,
+               last.status AS last_status,
+               success.at AS last_success,
+               failure.started_at AS last_failure,
+               failure.error_message AS last_error,
+               CASE WHEN last.status = 'failed' THEN
+                   (SELECT pg_catalog.min(run.started_at)
+                      FROM spotify.sync_runs AS run
+                     WHERE run.account = account.account
+                       AND run.collection = collection.name
+                       AND run.status = 'failed'
+                       AND run.started_at > COALESCE(GREATEST(success.at,
+                                                              partial.at),
+                                                     '-infinity'))
+               END AS failing_since,
+               CASE WHEN last.status = 'partial' THEN
+                   COALESCE(success.at,
+                            (SELECT pg_catalog.min(run.started_at)
+                               FROM spotify.sync_runs AS run
+                              WHERE run.account = account.account
+                                AND run.collection = collection.name))
+               END AS incomplete_since,
+               (SELECT pg_catalog.sum(run.requests)
+                  FROM spotify.sync_runs AS run
+                 WHERE run.account = account.account
+                   AND run.collection = collection.name
+                   AND run.started_at > clock.day_ago) AS requests
+          FROM clock
+               CROSS JOIN spotify.accounts AS account
+               CROSS JOIN (VALUES ('liked'), ('recently_played'))
+                   AS collection (name)
+               LEFT JOIN LATERAL
+               (SELECT run.started_at,
+                       run.status
+                  FROM spotify.sync_runs AS run
+                 WHERE run.account = account.account
+                   AND run.collection = collection.name
+                 ORDER BY run.started_at DESC
+                 LIMIT 1) AS last ON true
+               LEFT JOIN LATERAL
+               (SELECT run.started_at,
+                       run.error_message
+                  FROM spotify.sync_runs AS run
+                 WHERE run.account = account.account
+                   AND run.collection = collection.name
+                   AND run.status = 'failed'
+                 ORDER BY run.started_at DESC
+                 LIMIT 1) AS failure ON true
+               CROSS JOIN LATERAL
+               (SELECT pg_catalog.max(run.started_at) AS at
+                  FROM spotify.sync_runs AS run
+                 WHERE run.account = account.account
+                   AND run.collection = collection.name
+                   AND run.status = 'partial') AS partial
+               CROSS JOIN LATERAL
+               (SELECT GREATEST((SELECT pg_catalog.max(run.started_at)
+                                   FROM spotify.sync_runs AS run
+                                  WHERE run.account = account.account
+                                    AND run.collection = collection.name
+                                    AND run.status = 'succeeded'),
+                                (SELECT pg_catalog.max(run.started_at)
+                                   FROM spotify.sync_runs AS run
+                                  WHERE run.account = account.account
+                                    AND run.collection = collection.name
+                                    AND run.status = 'partial'
+                                    AND run.listed IS NOT NULL)) AS at)
+                   AS success
+    )
     SELECT account.account,
            account.is_enabled,
            account.authorized_at,
            authorization_end.at AS authorization_ends_at,
-           pg_catalog.floor(EXTRACT(epoch FROM authorization_end.at
-                                               - pg_catalog.now())
-                            OPERATOR(pg_catalog./) 86400)::integer AS days_left,
+           authorization_end.days_left,
            account.needs_authorization,
            account.retry_after,
-           liked.started_at AS last_liked_run,
-           liked.status AS last_liked_status,
-           recently_played.started_at AS last_recently_played_run,
-           recently_played.status AS last_recently_played_status,
-           (SELECT COALESCE(pg_catalog.sum(run.requests), 0)
-              FROM spotify.sync_runs AS run
-             WHERE run.account = account.account
-               AND run.started_at > pg_catalog.now() - interval '24 hours')
-               AS requests_last_24_hours,
-           (SELECT pg_catalog.array_agg(name ORDER BY number)
+           liked.last_run AS last_liked_run,
+           liked.last_status AS last_liked_status,
+           recently_played.last_run AS last_recently_played_run,
+           recently_played.last_status AS last_recently_played_status,
+           (SELECT COALESCE(pg_catalog.sum(status.requests), 0)::bigint
+              FROM collection_status AS status
+             WHERE status.account = account.account) AS requests_last_24_hours,
+           future.times AS times_in_future,
+           liked.last_success AS last_liked_success,
+           recently_played.last_success AS last_recently_played_success,
+           failure.at AS last_error_at,
+           failure.message AS last_error,
+           told.problem IS NULL AS is_healthy,
+           told.problem
+      FROM clock
+           CROSS JOIN spotify.accounts AS account
+           JOIN collection_status AS liked
+           ON liked.account = account.account
+          AND liked.collection = 'liked'
+           JOIN collection_status AS recently_played
+           ON recently_played.account = account.account
+          AND recently_played.collection = 'recently_played'
+           CROSS JOIN LATERAL
+           (SELECT ending.at,
+                   pg_catalog.floor(EXTRACT(epoch FROM ending.at - clock.at)
+                                    OPERATOR(pg_catalog./) 86400)::integer
+                       AS days_left
+              FROM (SELECT (account.authorized_at AT TIME ZONE 'UTC'
+                            + interval '6 months') AT TIME ZONE 'UTC' AS at)
+                       AS ending) AS authorization_end
+           CROSS JOIN LATERAL
+           (SELECT pg_catalog.array_agg(name ORDER BY number) AS times
               FROM (VALUES (1, 'authorized_at', account.authorized_at,
                             interval '0'),
                            (2, 'retry_after', account.retry_after,
                             interval '2 days'),
-                           (3, 'last_liked_run', liked.started_at,
+                           (3, 'last_liked_run', liked.last_run,
                             interval '0'),
                            (4, 'last_recently_played_run',
-                            recently_played.started_at, interval '0'))
-                   AS told (number, name, moment, usual)
-             WHERE told.moment OPERATOR(pg_catalog.>)
-                   (pg_catalog.statement_timestamp()
-                    OPERATOR(pg_catalog.+) told.usual)) AS times_in_future
-      FROM spotify.accounts AS account
+                            recently_played.last_run, interval '0'))
+                   AS time (number, name, moment, usual)
+             WHERE time.moment > clock.at + time.usual) AS future
+           LEFT JOIN LATERAL
+           (SELECT status.last_failure AS at,
+                   status.last_error AS message
+              FROM collection_status AS status
+             WHERE status.account = account.account
+               AND status.last_failure IS NOT NULL
+             ORDER BY status.last_failure DESC
+             LIMIT 1) AS failure ON true
+           LEFT JOIN LATERAL
+           (SELECT gap.gap_start,
+                   gap.gap_end
+              FROM spotify.play_gaps AS gap
+             WHERE gap.account = account.account
+               AND (SELECT run.started_at
+                      FROM spotify.sync_runs AS run
+                     WHERE run.run_id = gap.run_id) > clock.day_ago
+             ORDER BY gap.gap_end DESC
+             LIMIT 1) AS gap ON true
            CROSS JOIN LATERAL
-           (SELECT (account.authorized_at AT TIME ZONE 'UTC'
-                    + interval '6 months') AT TIME ZONE 'UTC' AS at)
-               AS authorization_end
-           LEFT JOIN LATERAL
-           (SELECT run.started_at,
-                   run.status
-              FROM spotify.sync_runs AS run
-             WHERE run.account = account.account
-               AND run.collection = 'liked'
-             ORDER BY run.started_at DESC
-             LIMIT 1) AS liked ON true
-           LEFT JOIN LATERAL
-           (SELECT run.started_at,
-                   run.status
-              FROM spotify.sync_runs AS run
-             WHERE run.account = account.account
-               AND run.collection = 'recently_played'
-             ORDER BY run.started_at DESC
-             LIMIT 1) AS recently_played ON true;
+           (SELECT pg_catalog.string_agg(
+                       concern.words
+                       || COALESCE(pg_catalog.to_char(
+                              concern.since AT TIME ZONE 'UTC',
+                              ' YYYY-MM-DD HH24:MI "UTC"'), ''),
+                       '; ' ORDER BY concern.number) AS problem
+              FROM (SELECT of_account.number,
+                           of_account.is_so,
+                           of_account.words,
+                           of_account.since
+                      FROM (VALUES
+                            (1, NOT EXISTS
+                                (SELECT
+                                   FROM spotify_private.credentials AS secret
+                                  WHERE secret.account = account.account
+                                    AND secret.refresh_token IS NOT NULL),
+                             'not authorized: there is no refresh token', NULL),
+                            (2, account.needs_authorization,
+                             'refused: Spotify does not accept the refresh token',
+                             NULL),
+                            (3, authorization_end.days_left < 0,
+                             'authorization ended', authorization_end.at),
+                            (4, authorization_end.days_left BETWEEN 0 AND 29,
+                             'authorization ends in '
+                             || authorization_end.days_left::text
+                             || CASE authorization_end.days_left
+                                    WHEN 1 THEN ' day' ELSE ' days' END,
+                             NULL),
+                            (5, account.retry_after > clock.at
+                                AND account.retry_after
+                                    <= clock.at + interval '2 days',
+                             'quota until', account.retry_after),
+                            (9, liked.last_run IS NULL
+                                AND recently_played.last_run IS NULL
+                                AND GREATEST(account.created_at,
+                                             account.authorized_at)
+                                    < clock.day_ago,
+                             'nothing scheduled since',
+                             GREATEST(account.created_at,
+                                      account.authorized_at)),
+                            (10, gap.gap_end IS NOT NULL,
+                             'gap: plays may be missing between'
+                             || pg_catalog.to_char(
+                                    gap.gap_start AT TIME ZONE 'UTC',
+                                    ' YYYY-MM-DD HH24:MI "UTC"')
+                             || ' and', gap.gap_end),
+                            (11, future.times IS NOT NULL,
+                             'times in the future: '
+                             || pg_catalog.array_to_string(future.times, ', '),
+                             NULL))
+                               AS of_account (number, is_so, words, since)
+                    UNION ALL
+                    SELECT of_collection.number,
+                           of_collection.is_so,
+                           status.collection || ': ' || of_collection.words,
+                           of_collection.since
+                      FROM collection_status AS status
+                           CROSS JOIN LATERAL
+                           (VALUES
+                            (6, status.last_status = 'failed',
+                             'failing since', status.failing_since),
+                            (7, status.last_run < clock.day_ago,
+                             'nothing scheduled since', status.last_run),
+                            (8, status.incomplete_since < clock.day_ago,
+                             'incomplete since', status.incomplete_since))
+                               AS of_collection (number, is_so, words, since)
+                     WHERE status.account = account.account)
+                       AS concern
+             WHERE concern.is_so
+               AND account.is_enabled) AS told;
 
 COMMENT ON VIEW spotify.account_status IS
     'what an operator must know of each account';
 COMMENT ON COLUMN spotify.account_status.account IS 'name of the account here';
 COMMENT ON COLUMN spotify.account_status.is_enabled IS
-    'whether spotify_sync_all includes the account';
+    'whether spotify_sync_all includes the account; one that is disabled counts as healthy';
 COMMENT ON COLUMN spotify.account_status.authorized_at IS
     'authorized since, as far as known here';
 COMMENT ON COLUMN spotify.account_status.authorization_ends_at IS
@@ -853,6 +1026,18 @@ COMMENT ON COLUMN spotify.account_status.requests_last_24_hours IS
     'requests that runs of the last 24 hours sent: they count against Spotify''s daily quota';
 COMMENT ON COLUMN spotify.account_status.times_in_future IS
     'columns here whose time cannot be yet, since the server''s clock was ahead once; null if there are none. To clear them set authorized_at and retry_after of spotify.accounts and started_at of spotify.sync_runs to now() where they are later';
+COMMENT ON COLUMN spotify.account_status.last_liked_success IS
+    'when the last sync of Liked Songs began that succeeded, or was partial but read the list to its end';
+COMMENT ON COLUMN spotify.account_status.last_recently_played_success IS
+    'when the last sync of plays began that succeeded';
+COMMENT ON COLUMN spotify.account_status.last_error_at IS
+    'when the last run that failed began';
+COMMENT ON COLUMN spotify.account_status.last_error IS
+    'its message, whatever succeeded since';
+COMMENT ON COLUMN spotify.account_status.is_healthy IS
+    'whether nobody needs to look after the account: WHERE NOT is_healthy is the alarm';
+COMMENT ON COLUMN spotify.account_status.problem IS
+    'what is wrong, in words, times in UTC: not authorized, refused, ends in n days, quota until, failing since, nothing scheduled since a day or more, incomplete, a gap that a run of the last day found, times in the future; null if the account is healthy';
 
 /* ------------------------------------------------------------------ */
 /* Functions                                                          */

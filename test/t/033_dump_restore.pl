@@ -95,6 +95,10 @@ is_deeply([ grep { $before->{$_} eq '' } sort keys %$before ],
 	[], 'there are rows in every table');
 my $last_run = value('postgres', 'SELECT max(run_id) FROM spotify.sync_runs');
 
+# Without the secrets, but for the account that is disabled, the alarm rings.
+my $restored = {%$before};
+$restored->{'spotify.account_status'} =~ s/"gap:/"not authorized: there is no refresh token; gap:/;
+
 # Into a new database each, in every way that users go
 my @connection = ('-h', $node->host, '-p', $node->port);
 my %restores = (
@@ -156,7 +160,7 @@ for my $name (qw(plain custom directory data_only))
 {
 	value('postgres', "CREATE DATABASE $name TEMPLATE template0");
 	$restores{$name}->($name);
-	is_deeply(contents($name), $before, "$name: all rows came back as they were");
+	is_deeply(contents($name), $restored, "$name: all rows came back as they were");
 	is(value($name, 'SELECT count(*) FROM spotify_private.credentials'),
 		0, "$name: no secret did");
 	next if $name eq 'data_only';

@@ -182,7 +182,7 @@ spotify_failure_report_limit(TimestampTz retry_after, bool is_quota)
 		 errdetail("The next request is allowed at %s.",
 				   timestamptz_to_str(retry_after)),
 		 errhint(
-			 "Wait until then: requests before that time make Spotify wait longer.")));
+			 "Wait until then: requests before that time make Spotify wait longer. If Spotify has lifted the limit, set retry_after in spotify.accounts to NULL.")));
 	pg_unreachable();
 }
 

@@ -92,8 +92,11 @@ report_needs_authorization(const char *account, const SpotifyErrorBody *refusal)
 													 : refusal->code)
 			 : errdetail(
 				   "Spotify refused the refresh token before; it was not sent again."),
-		 errhint(SPOTIFY_HINT_AUTHORIZE, quote_literal_cstr(account),
-				 quote_literal_cstr(account))));
+		 errhint(
+			 SPOTIFY_HINT_AUTHORIZE
+			 " If Spotify refused the token by mistake, try it again with spotify_refresh_token(%s).",
+			 quote_literal_cstr(account), quote_literal_cstr(account),
+			 quote_literal_cstr(account))));
 }
 
 static void

@@ -151,6 +151,7 @@ for my $case (
 	is($mock->count->{total}, 1, "429 for $name: one request");
 	around(seconds_told($error), $seconds, "429 for $name: the detail has the time");
 	like($error->{message}, qr/rate limit/, "429 for $name: the message");
+	like($error->{hint}, qr/retry_after in spotify\.accounts/, "429 for $name: the hint");
 
 	$mock->no_faults;
 	for my $sql (undef, $REFRESH)
@@ -160,6 +161,8 @@ for my $case (
 		around(seconds_told($error), $seconds, "$call: the detail has the time");
 	}
 	is($mock->count->{total}, 1, "429 for $name: no further request");
+	ask($session, 'UPDATE spotify.accounts SET retry_after = NULL');
+	heals($session, $node, $mock, "429 for $name, lifted early");
 }
 
 # 4. One that says nothing usable is waited for a little.

@@ -14,6 +14,7 @@ use SpotifyTest;
 
 my $TOKEN_URL = { path => '/api/token$' };
 my $AUTHORIZE_HINT = qr/spotify_authorize_url\(/;
+my $REFUSED_HINT = qr/spotify_authorize_url\('default'\).* spotify_refresh_token\('default'\)/;
 
 my $json = JSON::PP->new->utf8;
 my $mock = SpotifyMock->start('--library', 60);
@@ -318,14 +319,14 @@ for my $case (
 	my $name = "a refresh token that is $kind";
 	renew();
 	$spoil->();
-	my $error = refused('28000', $AUTHORIZE_HINT, $name);
+	my $error = refused('28000', $REFUSED_HINT, $name);
 	like($error->{message}, qr/authorization of account "default"/, "$name: the message");
 	like($error->{detail}, qr/Refresh token $kind|Invalid refresh token/i,
 		"$name: the detail says what Spotify answered");
 	requests($name, token => 1, total => 1);
 	stored('needs_authorization AND refresh_token IS NOT NULL',
 		"$name: that is remembered, and the token is kept");
-	refused('28000', $AUTHORIZE_HINT, "$name, from then on");
+	refused('28000', $REFUSED_HINT, "$name, from then on");
 	requests("$name, from then on", total => 0);
 	refused('28000', $AUTHORIZE_HINT, "$name, asked on purpose",
 		'SELECT spotify_refresh_token()');

@@ -92,9 +92,10 @@ OBJS = \
 	src/store/tables.o \
 	$(PLAIN_OBJS)
 
-# --------------------------------------------------------- SQL and its tests
+# ---------------------------------------- SQL, its documentation and its tests
 
 DATA         = sql/spotify_etl--1.0.sql
+DOCS         = doc/spotify_etl.md
 REGRESS      = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
 # Whatever the encoding of the cluster is, the test database is UTF8.
 REGRESS_OPTS = --inputdir=test --encoding=UTF8 --no-locale

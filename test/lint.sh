@@ -134,7 +134,7 @@ orphaned_answers() {
 
 top_level() {
     find . -mindepth 1 -maxdepth 1 -printf '%f\n' |
-        grep -vxE 'src|sql|expected|test|examples|spotify_etl\.control|Makefile|README\.md|LICENSE|CHANGELOG\.md|META\.json|\.ci|\.clang-format|\.editorconfig|\.gitignore|\.git|spotify_etl\.so'
+        grep -vxE 'src|sql|doc|expected|test|examples|spotify_etl\.control|Makefile|README\.md|LICENSE|CHANGELOG\.md|META\.json|\.ci|\.clang-format|\.editorconfig|\.gitignore|\.git|spotify_etl\.so'
     return 0
 }
 

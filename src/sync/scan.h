@@ -4,7 +4,8 @@
  *
  * Plain C: knows neither network nor database.  A scan collects the pages of
  * one pass over the list, by position.  Only a scan that adds up may show
- * that an item is gone: see "How a removal is proven" in README.md.
+ * that an item is gone: see "When a song becomes inactive" in
+ * doc/spotify_etl.md.
  */
 #ifndef SPOTIFY_SCAN_H
 #define SPOTIFY_SCAN_H

@@ -28,6 +28,15 @@ our @SECRETS = qw(mock-secret mock-refresh-token);
 
 my $json = JSON::PP->new->utf8;
 
+# PostgreSQL's modules keep what a test says when it dies in a log file, which
+# goes with the workplace.
+$SIG{__DIE__} = sub {
+	my ($message) = @_;
+	# Not in an eval, nor while a file is compiled.
+	diag("died: $message") if defined $^S && !$^S;
+	die $message;
+};
+
 # HTTP::Tiny sends the head and the body of a request apart.  TCP would hold
 # the body back for 40 ms, until the head is acknowledged.
 sub _hasten

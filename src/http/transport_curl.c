@@ -508,7 +508,7 @@ spotify_url_problem(const char *url)
 	char *host;
 
 	if (!is_https && !has_prefix(url, "http://"))
-		return "must start with https://";
+		return "must start with https://, or with http:// for a loopback address";
 	if (!is_visible_ascii(url))
 		return "must consist of visible ASCII characters";
 	if (strchr(url, '?') != NULL)

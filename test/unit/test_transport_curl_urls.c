@@ -11,7 +11,8 @@
 static void
 test_url_problem(void)
 {
-	static const char *const scheme = "must start with https://";
+	static const char *const scheme =
+		"must start with https://, or with http:// for a loopback address";
 	static const char *const loopback =
 		"may use http:// only for a loopback address";
 	static const char *const user = "must not contain a user or password";

@@ -15,7 +15,7 @@
 #include "sync/saved.h"
 #include "sync/sync_all.h"
 
-/* As many failures are listed in a message. */
+/* As many failures are listed in a message, and one of each other kind. */
 #define MAX_LISTED_FAILURES 20
 
 /* One thing to sync of an account: a name, and a run of it. */
@@ -150,35 +150,71 @@ spotify_sync_all_run(SpotifySyncAll *all, List *accounts, SpotifySteps *steps)
 	}
 }
 
-/* All failures, a line each. */
+/* What is listed of the failures so far. */
+typedef struct Listing
+{
+	StringInfoData lines;
+	int count;
+	List *codes; /* SQLSTATEs (int) */
+	List *hints; /* char *, each told once */
+} Listing;
+
+/* Beyond the maximum a failure is listed if none of its kind is. */
+static bool
+is_to_be_listed(const Listing *listing, const Failure *failure)
+{
+	return listing->count < MAX_LISTED_FAILURES ||
+		   !list_member_int(listing->codes, failure->error->sqlerrcode);
+}
+
+static void
+list_hint(Listing *listing, char *hint)
+{
+	ListCell *cell;
+
+	foreach (cell, listing->hints)
+	{
+		if (strcmp(lfirst(cell), hint) == 0)
+			return;
+	}
+	listing->hints = lappend(listing->hints, hint);
+	appendStringInfo(&listing->lines, " Hint: %s", hint);
+}
+
+static void
+list_failure(Listing *listing, const Failure *failure)
+{
+	const ErrorData *error = failure->error;
+
+	appendStringInfo(
+		&listing->lines, "%sCollection \"%s\" of account \"%s\": %s: %s.",
+		listing->count > 0 ? "\n" : "", failure->collection, failure->account,
+		unpack_sql_state(error->sqlerrcode), error->message);
+	if (error->detail != NULL)
+		appendStringInfo(&listing->lines, " %s", error->detail);
+	if (error->hint != NULL)
+		list_hint(listing, error->hint);
+	listing->codes = list_append_unique_int(listing->codes, error->sqlerrcode);
+	listing->count++;
+}
+
+/* The failures, a line each. */
 static char *
 list_failures(const SpotifySyncAll *all)
 {
-	StringInfoData lines;
+	Listing listing = { .count = 0 };
 	ListCell *cell;
-	int listed = 0;
 
-	initStringInfo(&lines);
+	initStringInfo(&listing.lines);
 	foreach (cell, all->failures)
 	{
-		const Failure *failure = lfirst(cell);
-		const ErrorData *error = failure->error;
-
-		if (listed == MAX_LISTED_FAILURES)
-		{
-			appendStringInfo(&lines, "\nAnd %d more.",
-							 list_length(all->failures) - listed);
-			break;
-		}
-		appendStringInfo(
-			&lines, "%sCollection \"%s\" of account \"%s\": %s: %s.",
-			listed > 0 ? "\n" : "", failure->collection, failure->account,
-			unpack_sql_state(error->sqlerrcode), error->message);
-		if (error->detail != NULL)
-			appendStringInfo(&lines, " %s", error->detail);
-		listed++;
+		if (is_to_be_listed(&listing, lfirst(cell)))
+			list_failure(&listing, lfirst(cell));
 	}
-	return lines.data;
+	if (listing.count < list_length(all->failures))
+		appendStringInfo(&listing.lines, "\nAnd %d more.",
+						 list_length(all->failures) - listing.count);
+	return listing.lines.data;
 }
 
 static char *
@@ -225,6 +261,7 @@ spotify_sync_all_report(const SpotifySyncAll *all, bool is_undone)
 		 errdetail_internal("%s", list_failures(all)),
 		 errhint(
 			 "%s",
-			 make_hint("Each run that failed has a row in spotify.sync_runs.",
-					   is_undone))));
+			 make_hint(
+				 "The detail has the hint of each failure. A run that began has a row in spotify.sync_runs, unless a warning says that it could not be recorded.",
+				 is_undone))));
 }

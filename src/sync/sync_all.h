@@ -32,7 +32,7 @@ extern void spotify_sync_all_lock(const char *account);
 
 /*
  * Reports the failures as one error, which has the SQLSTATE and the message of
- * the first one, and all of them in its detail.  is_undone: what succeeded ends
+ * the first one, and all of them, with their hints, in its detail.  is_undone: what succeeded ends
  * with the transaction.
  */
 extern void spotify_sync_all_report(const SpotifySyncAll *all, bool is_undone);

@@ -548,6 +548,10 @@ my $failure = fails_unasked($session, $SYNC, '53000', qr/max_worker_processes/,
 like($failure->{text}, qr/WARNING:  53000: could not record the failed run: .*DETAIL:  It leaves no row/s,
 	'no worker slot: a warning that the failed run is not recorded');
 is(value('SELECT count(*) FROM spotify.sync_runs'), 0, 'no worker slot: it is not');
+$failure = ask($session, 'CALL spotify_sync_all()');
+like($failure->{text}, qr/DETAIL:  Collection [^\n]*53000: [^\n]* Hint: Raise "max_worker_processes"\./,
+	'no worker slot, all syncs: the detail says what to do');
+unlike($failure->{hint}, qr/Each run/, 'no worker slot, all syncs: and the hint does not say that there are rows');
 is(ask($session, 'SELECT 1')->{output}, 1, 'no worker slot: the session goes on');
 
 $session->quit;

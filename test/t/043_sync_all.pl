@@ -371,7 +371,12 @@ like(
 	   \n.*"recently_played"\ of\ account\ "anna":\ 28000:\ .*
 	   \n.*"liked"\ of\ account\ "carla":\ 08006:\ .*status\ 503/x,
 	'two of three fail: the detail has all three');
-like($error->{hint}, qr/sync_runs\.$/, 'two of three fail: the hint');
+like($error->{text}, qr/"liked" of account "anna": .*Hint: Open the URL that spotify_authorize_url\('anna'\)/,
+	'two of three fail: the detail has the hint of the first');
+like($error->{text}, qr/"liked" of account "carla": .*Hint: .*try again later\.\n/,
+	'two of three fail: and of the other');
+is(scalar(() = $error->{text} =~ /Hint: Open/g), 1, 'two of three fail: a hint is told once');
+like($error->{hint}, qr/spotify\.sync_runs, unless a warning says/, 'two of three fail: the hint');
 ran('two of three fail', 'anna liked failed 28000', 'anna recently_played failed 28000', both('ben'),
 	'carla liked failed 08006', 'carla recently_played');
 true_tables('two of three fail', 'ben');
@@ -413,6 +418,13 @@ $third->quit;
 		SQL
 	$error = refused($admin, '28000', "$count that are not authorized");
 	like($error->{text}, qr/And 30 more\.\n/, "$count that are not authorized: not all are listed");
+	value($admin, <<~'SQL');
+		SELECT spotify_set_account('other-client', account => 'zoe');
+		UPDATE spotify.accounts SET retry_after = now() + interval '1 hour' WHERE account = 'zoe'
+		SQL
+	$error = refused($admin, '28000', "$count that are not authorized, and another failure");
+	like($error->{text}, qr/"liked" of account "zoe": 53400: .* Hint: Wait until then.*\nAnd 31 more\.\n/,
+		"$count that are not authorized, and another failure: it is listed, with its hint");
 	is($mock->count->{total}, 0, "$count that are not authorized: nothing is asked");
 }
 value($admin, 'RESET spotify_etl.max_retries');

@@ -43,6 +43,7 @@ OBJS = \
 	src/settings.o \
 	src/api/account_functions.o \
 	src/api/arguments.o \
+	src/api/set_account.o \
 	src/api/sync_all.o \
 	src/api/sync_functions.o \
 	src/sync/authorization.o \

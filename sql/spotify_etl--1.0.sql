@@ -1050,7 +1050,7 @@ CREATE FUNCTION spotify_set_account(
     client_id text,
     client_secret text DEFAULT NULL,
     refresh_token text DEFAULT NULL,
-    redirect_uri text DEFAULT 'http://127.0.0.1:8888/callback',
+    redirect_uri text DEFAULT NULL,
     account text DEFAULT 'default')
 RETURNS void
 AS 'MODULE_PATHNAME'
@@ -1058,7 +1058,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off;
 
 COMMENT ON FUNCTION spotify_set_account(text, text, text, text, text) IS
-    'creates or updates a Spotify account; NULL leaves what is stored (the redirect URI has a default, so give it again), an empty client secret makes it a PKCE client';
+    'creates or updates a Spotify account, and says which and what changed; NULL leaves what is stored, and the redirect URI of a new account is http://127.0.0.1:8888/callback; an empty client secret makes it a PKCE client';
 
 CREATE FUNCTION spotify_authorize_url(account text DEFAULT NULL)
 RETURNS text

@@ -30,10 +30,8 @@ SELECT spotify_sync_liked('default');
 SELECT spotify_forget_account('default');
 \echo :LAST_ERROR_SQLSTATE
 
--- a new account needs a client id and a redirect URI
+-- a new account needs a client id
 SELECT spotify_set_account(NULL);
-\echo :LAST_ERROR_SQLSTATE
-SELECT spotify_set_account('id', redirect_uri => NULL);
 \echo :LAST_ERROR_SQLSTATE
 SELECT count(*) FROM stored;
 
@@ -43,6 +41,10 @@ SELECT spotify_set_account('');
 SELECT spotify_set_account('id', refresh_token => '');
 \echo :LAST_ERROR_SQLSTATE
 SELECT spotify_set_account('id', redirect_uri => '');
+\echo :LAST_ERROR_SQLSTATE
+SELECT spotify_set_account('id', redirect_uri => '127.0.0.1:8888');
+\echo :LAST_ERROR_SQLSTATE
+SELECT spotify_set_account('id', redirect_uri => 'http://localhost:8888/callback');
 \echo :LAST_ERROR_SQLSTATE
 SELECT spotify_set_account('id', account => '');
 \echo :LAST_ERROR_SQLSTATE
@@ -91,8 +93,10 @@ SELECT spotify_sync_liked('default');
 SELECT spotify_refresh_token();
 \echo :LAST_ERROR_SQLSTATE
 
--- updates: NULL leaves what is stored
-SELECT spotify_set_account(NULL, 'secret-1', 'token-1');
+-- updates: NULL leaves what is stored, and a notice says what changed
+SELECT spotify_set_account(NULL, 'secret-1', 'token-1', 'https://example.org/first');
+SELECT spotify_set_account(NULL, 'secret-1');
+SELECT spotify_set_account(NULL);
 SELECT * FROM stored;
 SELECT spotify_set_account(NULL, NULL, NULL, 'https://example.org/callback');
 SELECT * FROM stored;
@@ -104,6 +108,7 @@ SELECT * FROM stored;
 -- an empty secret makes it a PKCE client, NULL does not
 SELECT spotify_set_account(NULL, '', NULL, NULL);
 SELECT client_secret IS NULL AS is_pkce_client FROM stored;
+SELECT spotify_set_account(NULL, '', NULL, NULL);
 SELECT spotify_set_account(NULL, 'secret-3', NULL, NULL);
 
 -- characters that have a meaning elsewhere, and the longest ones
@@ -149,7 +154,7 @@ SELECT is_enabled,
   FROM spotify.accounts;
 
 -- several accounts: one must be named
-SELECT spotify_set_account('id', account => 'zoe');
+SELECT spotify_set_account('id', '', account => 'zoe');
 SELECT spotify_set_account('other-id', 'secret-z', 'token-z', account => 'Ann "A"');
 SELECT spotify_sync_liked();
 \echo :LAST_ERROR_SQLSTATE
@@ -171,6 +176,7 @@ SELECT spotify_forget_account(repeat(chr(252), 100));
 
 -- so many accounts that the list of them ends in dots
 BEGIN;
+SET LOCAL client_min_messages = warning;
 SELECT count(spotify_set_account('id', account => 'a' || to_char(n, 'FM00')))
   FROM generate_series(1, 20) AS n;
 SELECT spotify_sync_liked('nobody');

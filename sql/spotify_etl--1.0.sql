@@ -1087,7 +1087,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off;
 
 COMMENT ON FUNCTION spotify_forget_account(text) IS
-    'deletes a Spotify account, its secrets and its data';
+    'deletes a Spotify account, its secrets and its data, or what was left of one';
 
 CREATE FUNCTION spotify_refresh_token(account text DEFAULT NULL)
 RETURNS timestamp with time zone

@@ -45,6 +45,25 @@ forget_unused(void)
 	spotify_accounts_forget_unused();
 }
 
+/*
+ * The account to forget, or the name under which somebody loaded rows without
+ * one: nothing else removes these.
+ */
+static char *
+get_name_to_forget(FunctionCallInfo fcinfo)
+{
+	char *name = spotify_argument_text(fcinfo, 0);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"account\" must not be null"),
+				 errhint("Name the account whose data is to be deleted.")));
+	if (spotify_accounts_has_rows(name))
+		return name;
+	return spotify_argument_account(fcinfo, 0);
+}
+
 Datum
 spotify_forget_account(PG_FUNCTION_ARGS)
 {
@@ -53,12 +72,7 @@ spotify_forget_account(PG_FUNCTION_ARGS)
 	spotify_check_server("spotify_forget_account()");
 	spotify_check_isolation("spotify_forget_account()");
 	spotify_tables_check();
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"account\" must not be null"),
-				 errhint("Name the account whose data is to be deleted.")));
-	account = spotify_argument_account(fcinfo, 0);
+	account = get_name_to_forget(fcinfo);
 	spotify_sync_all_lock(account);
 	spotify_accounts_forget(account);
 	forget_unused();

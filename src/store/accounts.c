@@ -322,6 +322,21 @@ forget(const Forgotten *forgotten, const SpotifyParameters *parameters)
 	spotify_spi_check_written(forgotten->table, deleted, deleted + left);
 }
 
+/* The account itself comes last, and mostly answers the question. */
+bool
+spotify_accounts_has_rows(const char *name)
+{
+	SpotifyParameters parameters = { 0 };
+
+	spotify_parameter_text(&parameters, name);
+	for (int i = (int) lengthof(FORGET) - 1; i >= 0; i--)
+	{
+		if (spotify_spi_number(FORGET[i].count, &parameters) > 0)
+			return true;
+	}
+	return false;
+}
+
 void
 spotify_accounts_forget(const char *name)
 {

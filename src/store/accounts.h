@@ -62,7 +62,10 @@ extern void spotify_accounts_set_needs_authorization(const char *name);
 extern void spotify_accounts_set_retry_after(const char *name,
 											 TimestampTz retry_after);
 
-/* Deletes the account, its secrets and its data. */
+/* Whether any table has rows of that name, with or without an account. */
+extern bool spotify_accounts_has_rows(const char *name);
+
+/* Deletes the account, its secrets and its data, or what there is of them. */
 extern void spotify_accounts_forget(const char *name);
 
 /*

@@ -241,6 +241,29 @@ SELECT artist_id FROM spotify.artists ORDER BY artist_id;
 SELECT spotify_forget_account('zoe');
 \echo :LAST_ERROR_SQLSTATE
 
+-- what was loaded under a name without an account goes too, table by table
+SELECT spotify_forget_account('typed');
+\echo :LAST_ERROR_SQLSTATE
+BEGIN;
+SET LOCAL session_replication_role = 'replica';
+INSERT INTO spotify.tracks (track_id, name) VALUES ('track-typed', 'Typed');
+INSERT INTO spotify.liked_tracks (account, track_id) VALUES ('typed-1', 'track-typed');
+INSERT INTO spotify.liked_events (account, track_id, event, occurred_at, run_id)
+VALUES ('typed-2', 'track-typed', 'added', now(), -1);
+INSERT INTO spotify.plays (account, played_at, track_id) VALUES ('typed-3', now(), 'track-typed');
+INSERT INTO spotify.play_gaps (account, gap_start, gap_end, run_id) VALUES ('typed-4', now(), now(), -1);
+INSERT INTO spotify.liked_null_places (account, list_rank) VALUES ('typed-5', 1);
+INSERT INTO spotify.scan_progress (account, collection, total, item_ids, added_at)
+VALUES ('typed-6', 'liked', 1, '{}', '{}');
+INSERT INTO spotify.sync_runs (account, collection, mode, status, started_at, finished_at)
+VALUES ('typed-7', 'liked', 'full', 'succeeded', now(), now());
+INSERT INTO spotify_private.credentials (account) VALUES ('typed-8');
+COMMIT;
+SELECT n, spotify_forget_account('typed-' || n) FROM generate_series(1, 8) AS n;
+SELECT track_id FROM spotify.tracks ORDER BY track_id;
+SELECT spotify_forget_account('typed-1');
+\echo :LAST_ERROR_SQLSTATE
+
 -- after the last one nothing is left
 SELECT spotify_forget_account('Ann "A"');
 SELECT spotify_forget_account('default');

@@ -70,7 +70,7 @@ COMMENT ON COLUMN spotify.accounts.spotify_user_id IS
 COMMENT ON COLUMN spotify.accounts.display_name IS
     'the user''s display name at Spotify';
 COMMENT ON COLUMN spotify.accounts.scopes IS
-    'scopes that the user granted; null until Spotify told them';
+    'scopes that the user granted; null until Spotify says them';
 COMMENT ON COLUMN spotify.accounts.authorized_at IS
     'when the user authorized the app, or the refresh token was stored here; Spotify ends an authorization after six months';
 COMMENT ON COLUMN spotify.accounts.needs_authorization IS
@@ -117,7 +117,7 @@ COMMENT ON COLUMN spotify_private.credentials.account IS
 COMMENT ON COLUMN spotify_private.credentials.client_secret IS
     'client secret of the app; null for a PKCE client';
 COMMENT ON COLUMN spotify_private.credentials.refresh_token IS
-    'token that buys access tokens';
+    'token with which Spotify gives access tokens';
 COMMENT ON COLUMN spotify_private.credentials.access_token IS
     'token that authorizes requests';
 COMMENT ON COLUMN spotify_private.credentials.access_token_expires_at IS
@@ -308,7 +308,7 @@ COMMENT ON COLUMN spotify.sync_runs.collection IS
 COMMENT ON COLUMN spotify.sync_runs.mode IS
     'full: the whole list was read; delta: only what shows the changes';
 COMMENT ON COLUMN spotify.sync_runs.status IS
-    'succeeded; partial: what was received is stored, but not everything that is missing was proven to be gone; or failed: see error_code';
+    'succeeded; partial: what was received is stored, but it is open whether some songs are gone; or failed: see error_code';
 COMMENT ON COLUMN spotify.sync_runs.started_at IS 'when the run began';
 COMMENT ON COLUMN spotify.sync_runs.finished_at IS 'when the run ended';
 COMMENT ON COLUMN spotify.sync_runs.requests IS
@@ -318,7 +318,7 @@ COMMENT ON COLUMN spotify.sync_runs.retries IS
 COMMENT ON COLUMN spotify.sync_runs.bytes_received IS
     'bytes received from Spotify, as sent over the network';
 COMMENT ON COLUMN spotify.sync_runs.total IS
-    'how many entries there are, as Spotify says; it does not say so of plays';
+    'how many entries there are, as Spotify says; null for plays, of which it does not say it';
 COMMENT ON COLUMN spotify.sync_runs.fetched IS 'entries that were received, those that are stored already included';
 COMMENT ON COLUMN spotify.sync_runs.inserted IS 'rows that are new';
 COMMENT ON COLUMN spotify.sync_runs.deactivated IS
@@ -523,7 +523,7 @@ COMMENT ON COLUMN spotify.play_gaps.account IS 'account whose plays may be missi
 COMMENT ON COLUMN spotify.play_gaps.gap_start IS
     'newest play that was stored before';
 COMMENT ON COLUMN spotify.play_gaps.gap_end IS
-    'oldest moment that Spotify still told of: its oldest play, or seven days before the run';
+    'the oldest play in Spotify''s list, or seven days before the run';
 COMMENT ON COLUMN spotify.play_gaps.run_id IS 'the run that found the gap';
 
 /* ------------------------------------------------------------------ */
@@ -1078,7 +1078,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off;
 
 COMMENT ON FUNCTION spotify_authorize(text, text) IS
-    'ends an authorization: takes the address on which the browser ended, its query or the code; stores the tokens whatever becomes of the caller and returns the Spotify user, or null with a warning if that could not be found out';
+    'ends an authorization: takes the address on which the browser ended, its query or the code; stores the tokens, even if the caller rolls back, and returns the Spotify user, or null with a warning if that could not be found out';
 
 CREATE FUNCTION spotify_forget_account(account text)
 RETURNS void
@@ -1119,7 +1119,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET row_security = off;
 
 COMMENT ON FUNCTION spotify_sync_recently_played(text, interval) IS
-    'adds the account''s last plays to spotify.plays, with a period only those of that long until now; SELECT * FROM it to see what the run did';
+    'adds the account''s new plays to spotify.plays; with a period, such as 24 hours, only those of that time until now; SELECT * FROM it to see what the run did';
 
 -- It commits after each run, so it can neither be SECURITY DEFINER nor carry
 -- SET: it takes its owner's rights and these settings by itself.

@@ -52,7 +52,7 @@ begin_of_period(FunctionCallInfo fcinfo, int number)
 			 errmsg("argument \"period\" must be longer than nothing"),
 			 errdetail("It would not begin in the past."),
 			 errhint(
-				 "It counts back from now, such as '24 hours'; NULL takes all plays that Spotify tells.")));
+				 "It counts back from now, such as '24 hours'; NULL stores all plays in Spotify's list.")));
 	return spotify_time_from_server(begin);
 }
 

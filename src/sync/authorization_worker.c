@@ -71,7 +71,7 @@ report_code_refused(const SpotifyErrorBody *refusal, const char *account)
 												? refusal->message
 												: refusal->code),
 		 errhint(
-			 "A code is good once, and for a few minutes. " SPOTIFY_HINT_AUTHORIZE,
+			 "A code works once, and only for a few minutes. " SPOTIFY_HINT_AUTHORIZE,
 			 quote_literal_cstr(account), quote_literal_cstr(account))));
 }
 
@@ -111,7 +111,7 @@ ask_user(Authorization *authorization)
 		spotify_user_report_unknown(
 			account, authorization->problem,
 			psprintf(
-				"The code is used up and the new tokens were not kept, what was stored before is unchanged. When Spotify answers again: " SPOTIFY_HINT_AUTHORIZE,
+				"The code is used up. The new tokens were not stored, and what was stored before is unchanged. When Spotify answers again: " SPOTIFY_HINT_AUTHORIZE,
 				quote_literal_cstr(account->name),
 				quote_literal_cstr(account->name)));
 }

@@ -315,7 +315,7 @@ report_ended(const SpotifyDurableMessage *message)
 	ereport(ERROR,
 			(errcode(ERRCODE_INTERNAL_ERROR),
 			 errmsg("the background worker ended before its work was done"),
-			 errhint("The server log tells why.")));
+			 errhint("The server log says why.")));
 }
 
 void

@@ -160,8 +160,8 @@ describe_contradicting(int count)
 static const char *
 describe_undated(int count)
 {
-	return psprintf(ngettext("Spotify did not tell when %d of the plays was.",
-							 "Spotify did not tell when %d of the plays were.",
+	return psprintf(ngettext("Spotify did not say when %d of the plays was.",
+							 "Spotify did not say when %d of the plays were.",
 							 count),
 					count);
 }
@@ -184,7 +184,7 @@ check_plan(PlaysSync *sync)
 
 	spotify_checks_add(run, SPOTIFY_CHECK_NOT_EMPTY,
 					   sync->page.count == 0 ? 1 : 0,
-					   "Spotify told of no play at all.");
+					   "Spotify's list of plays is empty.");
 	spotify_checks_add(run, SPOTIFY_CHECK_UNIQUE_KEY, plan->contradicting,
 					   describe_contradicting(plan->contradicting));
 	spotify_checks_add(run, SPOTIFY_CHECK_NO_NULLS, plan->undated,
@@ -218,10 +218,10 @@ describe_gap(const PlaysSync *sync)
 {
 	if (sync->plan.is_full)
 		return psprintf(
-			"Spotify tells the last %d plays only, and all of them are newer than the newest one that was stored.",
+			"Spotify lists only the last %d plays, and all of them are newer than the newest stored one.",
 			sync->page.count);
 	return psprintf(
-		"Spotify tells the plays of the last %d days only, and no sync has succeeded for longer.",
+		"Spotify lists only the plays of the last %d days, and no sync has succeeded for longer than that.",
 		SPOTIFY_PLAYS_DAYS);
 }
 

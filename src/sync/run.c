@@ -194,7 +194,7 @@ warn_not_yet_recorded(void)
 		(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 		 errmsg("the failed run is not recorded yet"),
 		 errdetail(
-			 "A background worker is about to write its row in spotify.sync_runs; if it cannot, the server log tells why.")));
+			 "A background worker is about to write its row in spotify.sync_runs; if it cannot, the server log says why.")));
 }
 
 /* From the request on the recording is the run's, and no exit begins another. */

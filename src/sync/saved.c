@@ -100,10 +100,10 @@ why_incomplete(const SpotifyScan *scan)
 
 	if (scan->odd_limit.is_known)
 		return psprintf(
-			"a page cannot be that has %d entries, of %d asked for, and \"limit\": %d",
+			"a page is impossible: %d entries, of %d asked for, and \"limit\": %d",
 			scan->odd_limit_count, SPOTIFY_PAGE_SIZE, scan->odd_limit.value);
 	if (echo_count > 0)
-		return psprintf("Spotify told the same %d entries at each offset",
+		return psprintf("Spotify gave the same %d entries at each offset",
 						echo_count);
 	return LIST_MOVED;
 }

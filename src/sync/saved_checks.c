@@ -34,7 +34,7 @@ report_empty(const SpotifyProof *proof)
 		 errdetail("Spotify does not answer whether %d of them are gone.",
 				   proof->guarded_count),
 		 errhint(
-			 "Nothing was changed. If it is right, call the function with allow_mass_removal => true.")));
+			 "Nothing was changed. If these likes are really gone, call the function with allow_mass_removal => true.")));
 }
 
 static void
@@ -47,10 +47,10 @@ report_percentage(const SpotifySavedPlan *plan, const SpotifyProof *proof)
 			 "the run would deactivate more than %d percent of the active rows",
 			 spotify_setting_max_removal_percent),
 		 errdetail(
-			 "Of %d active rows, %d are missing at Spotify; %d of them are proven to be gone so far.",
+			 "Of %d active rows, %d are missing at Spotify; so far it is certain that %d of them are gone.",
 			 plan->active_count, plan->missing_count, proof->guarded_count),
 		 errhint(
-			 "Nothing was changed. If it is right, call the function with allow_mass_removal => true, or raise \"spotify_etl.max_removal_percent\".")));
+			 "Nothing was changed. If these likes are really gone, call the function with allow_mass_removal => true, or raise \"spotify_etl.max_removal_percent\".")));
 }
 
 /* Why the removal guard ends the run. */

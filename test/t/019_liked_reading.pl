@@ -334,7 +334,7 @@ for my $size (20, 50)
 		my $run = sync_liked($node);
 		check_partial($run, $name);
 		like($run->{error_message},
-			qr/^Spotify told the same $size entries at each offset: .*\(\d+ of 130 entries were received\)$/,
+			qr/^Spotify gave the same $size entries at each offset: .*\(\d+ of 130 entries were received\)$/,
 			"$name: it is named");
 		is($run->{inserted}, $size, "$name: it is kept");
 		$mock->no_faults;

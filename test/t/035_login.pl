@@ -198,7 +198,7 @@ for my $case (
 	my ($name, $spoil) = @$case;
 	renew();
 	my $address = open_url();
-	refused('28000', qr/good once.*spotify_authorize_url\(/, $name, $spoil->($address));
+	refused('28000', qr/works once.*spotify_authorize_url\(/, $name, $spoil->($address));
 	stored($IS_NOT_AUTHORIZED, "$name: nothing is stored");
 	stored('code_verifier IS NOT NULL', "$name: the authorization is still under way");
 	$mock->post('clock', { now => undef });

@@ -365,7 +365,7 @@ $mock->post('config', { max_page => 20 });
 $mock->fault({ match => { path => $PATH, nth => 2 }, action => { set => { items => [ reverse 1 .. 20 ] } } });
 $run = sync_plays($node);
 is($run->{inserted}, 20, 'plays hidden by their answer: the others are kept');
-like($run->{warnings}, qr/the last 20 plays only/, 'plays hidden by their answer: a warning says so');
+like($run->{warnings}, qr/only the last 20 plays/, 'plays hidden by their answer: a warning says so');
 is(value('SELECT count(*) FROM spotify.play_gaps'), 1, 'plays hidden by their answer: the gap is kept');
 $mock->no_faults;
 is(sync_plays($node)->{inserted}, 10, 'plays hidden by their answer: the next run has them');

@@ -193,7 +193,7 @@ for my $case ([ 'some plays', 3 ], [ 'no plays', 0 ])
 	my $run = sync_plays($node);
 	is($run->{inserted}, $count, "$name: after eight days");
 	like($run->{warnings}, qr/WARNING:  plays of account "default" may be missing/, "$name: the run warns");
-	like($run->{warnings}, qr/DETAIL:  Spotify tells the plays of the last 7 days only, and no sync/, "$name: and says why");
+	like($run->{warnings}, qr/DETAIL:  Spotify lists only the plays of the last 7 days, and no sync/, "$name: and says why");
 	is(value(<<~"SQL"), 't', "$name: the gap is that before the last seven days");
 		SELECT gap_start = to_timestamp($now - 9 * $DAY)
 		       AND gap_end BETWEEN run.started_at - interval '7 days' AND run.finished_at - interval '7 days'

@@ -113,8 +113,7 @@ sub comparable
 {
 	my ($text) = @_;
 
-	$text =~ s/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d)?/<time>/g;
-	$text =~ s/\b\d\d:\d\d:\d\d(?:\.\d+)?/<duration>/g;
+	$text =~ s/\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[+-]\d\d)?/<time>/g;
 	$text =~ s/(bytes_received\s+\|) \d+/$1 <bytes>/g;
 	$text =~ s/-{2,}/-/g;
 	$text =~ s/\s+/ /g;

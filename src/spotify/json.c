@@ -118,7 +118,8 @@ feed_name(Parser *parser, const SpotifyJsonToken *name)
 {
 	static const char nul[] = "\\u0000";
 
-	if (memmem(parser->body + name->start, name->end - name->start, nul,
+	if (!name->has_escapes ||
+		memmem(parser->body + name->start, name->end - name->start, nul,
 			   strlen(nul)) == NULL)
 		return;
 	feed(parser, name->start);
@@ -140,33 +141,46 @@ feed_rest(Parser *parser)
 		parser->error = json_tokener_continue;
 }
 
-/* Tells whether a token of the body is one of these marks. */
-static bool
-is_mark(const char *body, SpotifyJsonToken token, const char *marks)
+/* The mark that a token of the body is; 0 if it is none. */
+static char
+mark_of(const char *body, SpotifyJsonToken token)
 {
-	return token.type == SPOTIFY_JSON_MARK &&
-		   strchr(marks, body[token.start]) != NULL;
+	return token.type == SPOTIFY_JSON_MARK ? body[token.start] : '\0';
+}
+
+static bool
+opens(char mark)
+{
+	return mark == '{' || mark == '[';
+}
+
+static bool
+closes(char mark)
+{
+	return mark == '}' || mark == ']';
 }
 
 /* Gives json-c the whole body, if that consists of tokens of JSON. */
 static SpotifyDecodeResult
 feed_tokens(Parser *parser, SpotifyDecodeProblem *problem)
 {
-	SpotifyJsonToken last = { SPOTIFY_JSON_END, 0, parser->position };
+	SpotifyJsonToken last = { .type = SPOTIFY_JSON_END,
+							  .end = parser->position };
 	SpotifyJsonToken token;
 
 	do
 	{
+		char mark;
+
 		token = spotify_json_token_read(parser->body, parser->length, last.end);
+		mark = mark_of(parser->body, token);
 		if (token.type == SPOTIFY_JSON_CUT)
 			return refuse_end(problem);
 		if (token.type == SPOTIFY_JSON_WRONG)
 			return refuse_character(token.end, problem);
-		if (is_mark(parser->body, last, ",") &&
-			is_mark(parser->body, token, "]}"))
+		if (closes(mark) && mark_of(parser->body, last) == ',')
 			return refuse_character(token.start, problem);
-		if (last.type == SPOTIFY_JSON_STRING &&
-			is_mark(parser->body, token, ":"))
+		if (mark == ':' && last.type == SPOTIFY_JSON_STRING)
 			feed_name(parser, &last);
 		last = token;
 	} while (token.type != SPOTIFY_JSON_END);
@@ -238,6 +252,50 @@ spotify_json_parse(const char *body, size_t length, struct json_object **root,
 	return result;
 }
 
+/* Passes over the rest of a string; NULL if it does not end. */
+static const char *
+skip_string(const char *c, const char *end)
+{
+	for (;;)
+	{
+		const char *quote = memchr(c, '"', (size_t) (end - c));
+		const char *before = quote;
+
+		if (quote == NULL)
+			return NULL;
+		while (before > c && before[-1] == '\\')
+			before--;
+		if ((quote - before) % 2 == 0)
+			return quote + 1;
+		c = quote + 1;
+	}
+}
+
+/*
+ * Whether as many brackets are closed as were opened, at some point.  Much
+ * faster than to read tokens, and of nearly every body all there is to ask:
+ * what closes was not cut, whatever else is wrong with it.
+ */
+static bool
+closes_at_last(const char *body, size_t length)
+{
+	const char *end = body + length;
+	int open_brackets = 0;
+
+	for (const char *c = body; c != NULL && c < end;)
+	{
+		char mark = *c++;
+
+		if (opens(mark))
+			open_brackets++;
+		else if (closes(mark) && --open_brackets == 0)
+			return true;
+		else if (mark == '"')
+			c = skip_string(c, end);
+	}
+	return false;
+}
+
 bool
 spotify_json_is_cut(const char *body, size_t length)
 {
@@ -246,14 +304,16 @@ spotify_json_is_cut(const char *body, size_t length)
 
 	if (body == NULL)
 		return true;
+	if (closes_at_last(body, length))
+		return false;
 	token.end = skip_byte_order_mark(body, length);
 
 	do
 	{
 		token = spotify_json_token_read(body, length, token.end);
-		if (is_mark(body, token, "{["))
+		if (opens(mark_of(body, token)))
 			open_brackets++;
-		else if (is_mark(body, token, "]}"))
+		else if (closes(mark_of(body, token)))
 			open_brackets--;
 	} while (open_brackets > 0 && token.type != SPOTIFY_JSON_END &&
 			 token.type != SPOTIFY_JSON_CUT &&

@@ -6,7 +6,6 @@
  */
 #include "spotify/json_tokens.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 /* What is left to read of a text that need not end in a NUL. */
@@ -15,6 +14,7 @@ typedef struct Cursor
 	const char *text;
 	size_t length;
 	size_t position;
+	bool has_escapes; /* a backslash was taken */
 } Cursor;
 
 static bool
@@ -116,7 +116,13 @@ take_string(Cursor *cursor)
 
 	/* A backslash takes the next byte with it, unless that is wrong anyway. */
 	while (c < end && *c >= ' ' && *c != '"')
-		c += *c == '\\' && c + 1 < end && c[1] >= ' ' ? 2 : 1;
+	{
+		if (*c++ != '\\')
+			continue;
+		cursor->has_escapes = true;
+		if (c < end && *c >= ' ')
+			c++;
+	}
 	cursor->position = (size_t) (c - start);
 	if (c == end || *c < ' ')
 		return broken(cursor);
@@ -169,12 +175,13 @@ take_token(Cursor *cursor)
 SpotifyJsonToken
 spotify_json_token_read(const char *text, size_t length, size_t position)
 {
-	Cursor cursor = { text, length, position };
+	Cursor cursor = { .text = text, .length = length, .position = position };
 	SpotifyJsonToken token;
 
 	skip_space(&cursor);
 	token.start = cursor.position;
 	token.type = take_token(&cursor);
 	token.end = cursor.position;
+	token.has_escapes = cursor.has_escapes;
 	return token;
 }

@@ -7,6 +7,7 @@
 #ifndef SPOTIFY_JSON_TOKENS_H
 #define SPOTIFY_JSON_TOKENS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef enum SpotifyJsonTokenType
@@ -25,6 +26,7 @@ typedef struct SpotifyJsonToken
 	SpotifyJsonTokenType type;
 	size_t start;
 	size_t end;
+	bool has_escapes; /* of a string: a backslash is in it */
 } SpotifyJsonToken;
 
 /* Reads the token that is found from a position on, past white space. */

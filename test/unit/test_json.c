@@ -197,6 +197,11 @@ test_cut(void)
 		   "or it is whole there");
 	tap_ok(!spotify_json_is_cut(BYTES("1")), "a number is whole");
 	tap_ok(!spotify_json_is_cut(BYTES("<html>")), "HTML is not cut");
+	tap_ok(!spotify_json_is_cut(BYTES("[\"\\\\\"]")),
+		   "a backslash ends no string early");
+	tap_ok(spotify_json_is_cut(BYTES("[\"\\\"]")), "nor late");
+	tap_ok(spotify_json_is_cut(BYTES("[\"]\", [1]")),
+		   "brackets in strings and within others close nothing");
 	tap_ok(!spotify_json_is_cut(BYTES("[1, 2, 'a'")),
 		   "nor is what could not go on as JSON");
 	tap_ok(!spotify_json_is_cut(BYTES("{}}")), "nor is a bracket too much");

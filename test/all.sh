@@ -5,21 +5,20 @@
 #   bash test/all.sh                     all of them
 #   bash test/all.sh test/t/021_tls.pl   only these (and the build)
 #
-# Installs the Debian packages that are missing.  Needs no running server and
-# leaves nothing running.  Ends with the line of prove that counts.
+# Installs the Debian packages that are missing, of those for single tests only
+# what these tests need.  Needs no running server and leaves nothing running.  Ends with the line of prove that counts.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/packages.sh"
 . "$here/lib/private_postgres.sh"
 . "$here/lib/workplace.sh"
+cd "$here/.."
 
 if [ -z "${WORKPLACE:-}" ]; then
     install_build_packages
-    install_test_packages
-    case "$*" in
-        '' | *browser*) install_browser_packages ;;
-    esac
+    all_tests=(test/lint.sh test/t/*.pl)
+    install_test_packages "${@:-${all_tests[@]}}"
     say_how_to_make_cluster
     enter_workplace test/all.sh "$@"
     exit

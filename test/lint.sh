@@ -2,6 +2,8 @@
 # lint.sh
 #   Checks that need no server: layers, names, headers, format, warnings.
 #   Prints TAP.  Run from the top of the source, after a build.
+#
+# needs: clang-format cppcheck shellcheck
 set -uo pipefail
 
 number=0

@@ -17,12 +17,13 @@ as_root() {
     fi
 }
 
-# Quietly, unless it fails: then what apt said is shown.
+# Quietly, unless it fails: then what apt said is shown.  It reads nothing of what
+# the caller is to read.
 apt_get() {
     local log status=0
     log=$(mktemp)
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" \
-        >"$log" 2>&1 || status=$?
+        </dev/null >"$log" 2>&1 || status=$?
     [ "$status" -eq 0 ] || cat "$log" >&2
     rm -f "$log"
     return "$status"
@@ -111,25 +112,27 @@ install_build_packages() {
         libcurl4-openssl-dev libjson-c-dev python3 curl ca-certificates
 }
 
-# What the walk through the login needs: a browser.  Ubuntu has it as a snap
-# only; then the test says that it was skipped.
-install_browser_packages() {
-    if [ -n "$(apt-cache search --names-only '^chromium-driver$' 2>/dev/null)" ]; then
-        install_packages chromium chromium-driver
-    fi
+# test_packages FILE...: what these tests need beside perl, as their heads say:
+#
+#   # needs: postgresql-NN-cron
+#
+# NN is the version of the server.
+test_packages() {
+    local file
+    for file in "$@"; do
+        # What is not there is built later, or is an option.
+        [ ! -f "$file" ] || sed -n 's/^# needs: //p' "$file"
+    done | tr ' ' '\n' | sed "s/-NN-/-$(server_version)-/; s/-NN\$/-$(server_version)/" | sort -u
 }
 
-# What the tests need beside that.
+# install_test_packages FILE...: not every release has everything for every
+# server; of what is missing then the test says that it was skipped.
 install_test_packages() {
-    local cron
-    cron=postgresql-$(server_version)-cron
-    # Not every release has it for every server; its test says so then.
-    apt-cache show "$cron" >/dev/null 2>&1 || cron=
-    # shellcheck disable=SC2086
-    install_packages perl libipc-run-perl openssl clang-format cppcheck shellcheck valgrind nghttp2-proxy \
-        python3-venv $cron
-    install_if_there_is "postgresql-plpython3-$(server_version)"
-    install_if_there_is "postgresql-$(server_version)-pgaudit"
+    local name known=(perl libipc-run-perl openssl)
+    for name in $(test_packages "$@"); do
+        ! has_package "$name" || known+=("$name")
+    done
+    install_packages "${known[@]}"
 }
 
 # What the benchmark needs beside those to build.
@@ -140,9 +143,14 @@ install_bench_packages() {
     install_if_there_is "postgresql-$(server_version)-http"
 }
 
+# Whether apt knows a package.
+has_package() {
+    [ -n "$(apt-cache search --names-only "^$1\$" 2>/dev/null)" ]
+}
+
 # install_if_there_is NAME: installs a package if apt knows it.
 install_if_there_is() {
-    [ -z "$(apt-cache search --names-only "^$1\$" 2>/dev/null)" ] || install_packages "$1"
+    ! has_package "$1" || install_packages "$1"
 }
 
 # Installing a web server must not start it: port 80 may not be ours.

@@ -1,6 +1,8 @@
 # TLS and HTTP/2: whom the server trusts, and what it does when the peer does
 # not keep to the protocol.
 
+# needs: nghttp2-proxy
+
 use strict;
 use warnings;
 

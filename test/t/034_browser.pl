@@ -2,6 +2,8 @@
 # spotify_authorize_url() over the page on which the user agrees to the address
 # where the browser ends, which goes to spotify_authorize().
 
+# needs: chromium chromium-driver
+
 use strict;
 use warnings;
 

@@ -1,6 +1,8 @@
 # Secrets and what else looks into a server: pgaudit, which logs the parameters
 # of every statement, and extensions that keep what plans and statements hold.
 
+# needs: postgresql-NN-pgaudit
+
 use strict;
 use warnings;
 

@@ -2,6 +2,8 @@
 # PL/Python calls the libcurl that the extension is linked with, initialises it
 # and cleans it up, before, between and after syncs.
 
+# needs: postgresql-plpython3-NN
+
 use strict;
 use warnings;
 

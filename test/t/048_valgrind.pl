@@ -1,6 +1,8 @@
 # The server under valgrind: no process of it uses memory that it must not use,
 # whatever way a call takes.
 
+# needs: valgrind
+
 use strict;
 use warnings;
 

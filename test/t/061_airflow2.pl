@@ -1,6 +1,8 @@
 # The example for Airflow in Airflow 2, with the last provider that has the
 # PostgresOperator: see AirflowScenario.pm.
 
+# needs: python3-venv
+
 use strict;
 use warnings;
 

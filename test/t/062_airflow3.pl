@@ -1,6 +1,8 @@
 # The example for Airflow in Airflow 3, with current providers: see
 # AirflowScenario.pm.
 
+# needs: python3-venv
+
 use strict;
 use warnings;
 

@@ -165,7 +165,7 @@ $(UNIT_TESTS): $(UNIT_BUILD)/%: $(UNIT_BUILD)/test/unit/%.o $(UNIT_OBJS)
 
 .SECONDARY: $(UNIT_OBJS) $(UNIT_TESTS:$(UNIT_BUILD)/%=$(UNIT_BUILD)/test/unit/%.o)
 
-.PHONY: help check demo unit unitcheck mockcheck lint format bench
+.PHONY: help check demo playground unit unitcheck mockcheck lint format bench
 
 help: ## lists these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort -u | expand -t 14
@@ -173,6 +173,9 @@ help: ## lists these targets
 
 demo: ## shows the main job with a stand-in for Spotify
 	bash test/demo.sh
+
+playground: ## opens psql beside a stand-in for Spotify, until you leave it
+	@bash test/playground.sh
 
 unit: $(UNIT_TESTS) ## builds the unit tests
 

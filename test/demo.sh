@@ -6,14 +6,16 @@
 #
 #   bash test/demo.sh
 #
-# With SPOTIFY_CLIENT_ID, SPOTIFY_CLIENT_SECRET and SPOTIFY_REFRESH_TOKEN in
-# the environment it reads your Liked Songs from the real Spotify instead.
+# With SPOTIFY_CLIENT_ID in the environment, and SPOTIFY_CLIENT_SECRET if the app
+# has one, it logs you in and reads your Liked Songs from the real Spotify
+# instead.  With SPOTIFY_REFRESH_TOKEN too, it needs no login.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/packages.sh"
 . "$here/lib/private_postgres.sh"
 . "$here/lib/workplace.sh"
+. "$here/lib/stand_in.sh"
 
 say() {
     printf '\n\033[1m== %s\033[0m\n' "$*"
@@ -27,22 +29,6 @@ if [ -z "${WORKPLACE:-}" ]; then
     exit
 fi
 
-mock_pid=
-stop_all() {
-    pg_ctl -D "$WORKPLACE/data" -m immediate stop >/dev/null 2>&1 || true
-    [ -z "$mock_pid" ] || kill "$mock_pid" 2>/dev/null || true
-}
-
-sql() {
-    psql -X -q -v ON_ERROR_STOP=1 -P footer=off -h "$WORKPLACE" -d postgres "$@"
-}
-
-# control PATH JSON: changes the stand-in's library.
-control() {
-    curl -sS --fail -H 'Content-Type: application/json' -d "$2" \
-        "http://127.0.0.1:$mock_port/mock/$1"
-}
-
 # expect WHAT QUERY ANSWER: the counts must add up, or the demo fails.
 expect() {
     local answer
@@ -51,23 +37,6 @@ expect() {
         echo "The demo FAILED: $1 should be $3, but is $answer." >&2
         exit 1
     fi
-}
-
-start_server() {
-    initdb -D "$WORKPLACE/data" -U postgres -A trust -E UTF8 --locale=C >/dev/null
-    pg_ctl -D "$WORKPLACE/data" -l "$WORKPLACE/server.log" -w \
-        -o "-c listen_addresses='' -k '$WORKPLACE'" start >/dev/null
-    export PGUSER=postgres
-    sql -c 'CREATE EXTENSION spotify_etl'
-}
-
-start_mock() {
-    python3 -B test/mock_spotify --library 1234 >"$WORKPLACE/mock.port" &
-    mock_pid=$!
-    until grep -qs "^port" "$WORKPLACE/mock.port"; do sleep 0.1; done
-    mock_port=$(sed -n 's/^port //p' "$WORKPLACE/mock.port")
-    sql -c "ALTER DATABASE postgres SET spotify_etl.api_url = 'http://127.0.0.1:$mock_port/v1'" \
-        -c "ALTER DATABASE postgres SET spotify_etl.accounts_url = 'http://127.0.0.1:$mock_port'"
 }
 
 # sync: one run, and what it did.
@@ -96,24 +65,57 @@ show_tables() {
                    reactivated, requests FROM spotify.sync_runs ORDER BY run_id'
 }
 
-demo_with_spotify() {
-    say 'Your Liked Songs, from Spotify'
-    # By psql's variables, so that no secret is in a command line.
+# By psql's variables, so that no secret is in a command line.  What is not in
+# the environment is empty.
+create_account() {
     sql <<'SQL' >/dev/null
 \set id `printenv SPOTIFY_CLIENT_ID`
 \set secret `printenv SPOTIFY_CLIENT_SECRET`
 \set token `printenv SPOTIFY_REFRESH_TOKEN`
-SELECT spotify_set_account(:'id', :'secret', :'token');
+SELECT spotify_set_account(:'id', NULLIF(:'secret', ''), NULLIF(:'token', ''));
 SQL
+}
+
+# One try to log in; fails if it does not work.
+authorize() {
+    local address user
+    echo '=> SELECT spotify_authorize_url();'
+    sql -At -c 'SELECT spotify_authorize_url()'
+    echo
+    echo 'Open this address in a browser and agree.  The browser then says that it cannot'
+    echo 'open the page, which is as it should be.  Paste the address that it shows:'
+    read -r address || { echo 'No address was given: nobody is logged in.' >&2; exit 1; }
+    user=$(ADDRESS=$address sql -At <<'SQL'
+\set address `printenv ADDRESS`
+SELECT spotify_authorize(:'address');
+SQL
+    ) || return
+    echo "=> SELECT spotify_authorize('...');"
+    echo "$user"
+}
+
+log_in() {
+    say 'The login'
+    until authorize; do
+        say 'The login, once more'
+    done
+}
+
+demo_with_spotify() {
+    # Tests put the stand-in in its place.
+    [ -z "${SPOTIFY_API_URL:-}" ] || ask_instead "$SPOTIFY_API_URL" "$SPOTIFY_ACCOUNTS_URL"
+    create_account
+    [ -n "${SPOTIFY_REFRESH_TOKEN:+given}" ] || log_in
+    say 'Your Liked Songs, from Spotify'
     sync_liked
     say 'Once more: nothing new, nothing written'
     sync_liked
     show_tables
 }
 
-demo_with_mock() {
+demo_with_stand_in() {
     say 'An account, and a first sync of 1,234 liked songs'
-    start_mock
+    start_stand_in 1234
     echo "=> SELECT spotify_set_account('mock-client', 'mock-secret', 'mock-refresh-token');"
     sql -At -c "SELECT spotify_set_account('mock-client', 'mock-secret', 'mock-refresh-token')"
     sync_liked
@@ -148,10 +150,9 @@ say 'Building the extension'
 build_and_install
 say 'Starting PostgreSQL in a temporary folder'
 start_server
-if [ -n "${SPOTIFY_CLIENT_ID:-}" ] && [ -n "${SPOTIFY_CLIENT_SECRET:-}" ] &&
-    [ -n "${SPOTIFY_REFRESH_TOKEN:-}" ]; then
+if [ -n "${SPOTIFY_CLIENT_ID:-}" ]; then
     demo_with_spotify
 else
-    demo_with_mock
+    demo_with_stand_in
 fi
 say 'Done: everything adds up, and nothing is left running'

@@ -30,7 +30,7 @@
 extern PGDLLEXPORT void spotify_durable_worker_main(Datum handle);
 
 /* What a transaction of a worker may take, with all that it waits for. */
-#define RECORD_LIMIT_MS (4 * 1000)
+#define RECORD_LIMIT_MS (10 * 1000)
 #define TASK_LIMIT_MS	(2 * 60 * 1000)
 
 /*

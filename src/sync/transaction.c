@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 #include "sync/transaction.h"
 
@@ -21,7 +22,8 @@
 #define STANDBY_LIMIT_MS 5000
 
 static Oid transaction_user = InvalidOid;
-static int transaction_limit_ms = 0; /* 0: none */
+static int transaction_limit_ms = 0;  /* 0: none */
+static TimestampTz limited_until = 0; /* by that limit; 0: not at all */
 
 void
 spotify_transaction_set_user(Oid user)
@@ -39,26 +41,32 @@ spotify_transaction_set_limit(int limit_ms)
 static void
 begin_limit(int limit_ms)
 {
-	if (limit_ms > 0)
-		enable_timeout_after(STATEMENT_TIMEOUT, limit_ms);
+	if (limit_ms <= 0)
+		return;
+	limited_until =
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), limit_ms);
+	enable_timeout_after(STATEMENT_TIMEOUT, limit_ms);
 }
 
-/* Returns whether it was reached; a cancel that came too late is forgotten. */
-static bool
+/* A cancel that came too late is forgotten. */
+static void
 end_limit(void)
 {
-	bool is_reached = get_timeout_indicator(STATEMENT_TIMEOUT, false);
-
-	disable_timeout(STATEMENT_TIMEOUT, false);
-	if (is_reached)
+	if (get_timeout_indicator(STATEMENT_TIMEOUT, false))
 		QueryCancelPending = false;
-	return is_reached;
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	limited_until = 0;
 }
 
+/* The server forgets that it was the timeout as soon as it has cancelled. */
 bool
 spotify_transaction_was_late(void)
 {
-	return end_limit();
+	bool was_late =
+		limited_until != 0 && GetCurrentTimestamp() >= limited_until;
+
+	end_limit();
+	return was_late;
 }
 
 void
@@ -89,7 +97,7 @@ spotify_transaction_commit(const SpotifyTransaction *transaction)
 {
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	(void) end_limit();
+	end_limit();
 	leave(transaction);
 }
 
@@ -100,7 +108,7 @@ spotify_transaction_commit(const SpotifyTransaction *transaction)
 void
 spotify_transaction_commit_replicated(const SpotifyTransaction *transaction)
 {
-	(void) end_limit();
+	end_limit();
 	SetConfigOption("synchronous_commit", "on", PGC_USERSET, PGC_S_SESSION);
 	begin_limit(STANDBY_LIMIT_MS);
 	spotify_transaction_commit(transaction);

@@ -171,6 +171,25 @@ for my $case ([ 'spotify_private.credentials', $REFRESH ], [ 'spotify.liked_trac
 }
 heals($session, $node, $mock, 'without triggers');
 
+# A trigger that does not end: the worker has a limit of its own, and says that
+# it was reached.
+value($admin, <<~'SQL');
+	CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		PERFORM pg_sleep(600);
+		RETURN NULL;
+	END $$;
+	CREATE TRIGGER dawdle AFTER UPDATE ON spotify.accounts FOR EACH STATEMENT EXECUTE FUNCTION dawdle()
+	SQL
+$mock->fault({ match => { path => '/me/tracks$', from => 2 }, action => { status => 429, retry_after => 3600 } });
+my $late = ask($session, 'SELECT status FROM public.spotify_sync_liked(full_scan => true)');
+is($late->{code}, '55P03', 'a trigger that does not end: the code');
+is($late->{message}, 'the background worker took too long', 'a trigger that does not end: the message');
+like($late->{hint}, qr/triggers/, 'a trigger that does not end: the hint');
+$mock->no_faults;
+value($admin, 'DROP TRIGGER dawdle ON spotify.accounts');
+heals($session, $node, $mock, 'without that trigger');
+
 $_->quit for $session, $admin;
 $node->stop;
 done_testing();

@@ -295,7 +295,8 @@ for my $statistics ('without', 'with')
 	cmp_ok($hit + $read, '<', 2000, "a million runs, $statistics statistics: few pages are read") or diag($plan);
 }
 is_unhealthy('a million runs', qr/liked: failing since $UTC; recently_played: failing since $UTC/);
-is(value('SELECT requests_last_24_hours FROM spotify.account_status'), 2 * 24 * 60, 'a million runs: the requests of a day');
+is( value("SELECT requests_last_24_hours BETWEEN 2 * 23 * 60 AND 2 * 24 * 60 FROM spotify.account_status"),
+	't', 'a million runs: the requests of a day');
 
 $session->quit;
 $node->stop;

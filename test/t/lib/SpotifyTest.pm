@@ -286,6 +286,8 @@ sub open_session
 		on_error_stop => 0,
 		extra_params => defined $user ? [ '-U', $user ] : []);
 
+	# Otherwise its time limit counts from when it was opened.
+	$session->set_query_timer_restart;
 	$session->query("\\set VERBOSITY verbose\n" . ($settings // ''));
 	return $session;
 }

@@ -111,15 +111,14 @@ feed(Parser *parser, size_t end)
 
 /*
  * json-c would end a name at U+0000, which makes another name of it.  It gets
- * an empty one instead, which no field has.
+ * an empty one instead, which no field has.  Only a name with escapes can be one.
  */
 static void
 feed_name(Parser *parser, const SpotifyJsonToken *name)
 {
 	static const char nul[] = "\\u0000";
 
-	if (!name->has_escapes ||
-		memmem(parser->body + name->start, name->end - name->start, nul,
+	if (memmem(parser->body + name->start, name->end - name->start, nul,
 			   strlen(nul)) == NULL)
 		return;
 	feed(parser, name->start);
@@ -143,9 +142,9 @@ feed_rest(Parser *parser)
 
 /* The mark that a token of the body is; 0 if it is none. */
 static char
-mark_of(const char *body, SpotifyJsonToken token)
+mark_of(const char *body, const SpotifyJsonToken *token)
 {
-	return token.type == SPOTIFY_JSON_MARK ? body[token.start] : '\0';
+	return token->type == SPOTIFY_JSON_MARK ? body[token->start] : '\0';
 }
 
 static bool
@@ -164,25 +163,29 @@ closes(char mark)
 static SpotifyDecodeResult
 feed_tokens(Parser *parser, SpotifyDecodeProblem *problem)
 {
-	SpotifyJsonToken last = { .type = SPOTIFY_JSON_END,
-							  .end = parser->position };
-	SpotifyJsonToken token;
+	SpotifyJsonToken token = { .end = parser->position };
+	SpotifyJsonToken name = { .type = SPOTIFY_JSON_END };
+	char last_mark = '\0';
 
 	do
 	{
 		char mark;
 
-		token = spotify_json_token_read(parser->body, parser->length, last.end);
-		mark = mark_of(parser->body, token);
+		spotify_json_token_read(&token, parser->body, parser->length);
+		mark = mark_of(parser->body, &token);
 		if (token.type == SPOTIFY_JSON_CUT)
 			return refuse_end(problem);
 		if (token.type == SPOTIFY_JSON_WRONG)
 			return refuse_character(token.end, problem);
-		if (closes(mark) && mark_of(parser->body, last) == ',')
+		if (closes(mark) && last_mark == ',')
 			return refuse_character(token.start, problem);
-		if (mark == ':' && last.type == SPOTIFY_JSON_STRING)
-			feed_name(parser, &last);
-		last = token;
+		if (mark == ':' && name.type == SPOTIFY_JSON_STRING)
+			feed_name(parser, &name);
+		/* Only a name with escapes may have to be replaced. */
+		name.type = SPOTIFY_JSON_END;
+		if (token.has_escapes)
+			name = token;
+		last_mark = mark;
 	} while (token.type != SPOTIFY_JSON_END);
 	feed_rest(parser);
 	return SPOTIFY_DECODE_OK;
@@ -205,8 +208,8 @@ parse_document(Parser *parser, SpotifyDecodeProblem *problem)
 	if (parser->root == NULL && !is_null)
 		return spotify_refuse_out_of_memory(problem);
 
-	next =
-		spotify_json_token_read(parser->body, parser->length, parser->position);
+	next.end = parser->position;
+	spotify_json_token_read(&next, parser->body, parser->length);
 	if (next.type != SPOTIFY_JSON_END)
 	{
 		json_object_put(parser->root);
@@ -219,10 +222,10 @@ parse_document(Parser *parser, SpotifyDecodeProblem *problem)
 static SpotifyDecodeResult
 find_document(Parser *parser, SpotifyDecodeProblem *problem)
 {
-	SpotifyJsonToken first = spotify_json_token_read(
-		parser->body, parser->length,
-		skip_byte_order_mark(parser->body, parser->length));
+	SpotifyJsonToken first = { .end = skip_byte_order_mark(parser->body,
+														   parser->length) };
 
+	spotify_json_token_read(&first, parser->body, parser->length);
 	if (first.type == SPOTIFY_JSON_END)
 		return spotify_refuse_not_json(problem, "the body is empty");
 	if (parser->length > INT_MAX)
@@ -310,10 +313,10 @@ spotify_json_is_cut(const char *body, size_t length)
 
 	do
 	{
-		token = spotify_json_token_read(body, length, token.end);
-		if (opens(mark_of(body, token)))
+		spotify_json_token_read(&token, body, length);
+		if (opens(mark_of(body, &token)))
 			open_brackets++;
-		else if (closes(mark_of(body, token)))
+		else if (closes(mark_of(body, &token)))
 			open_brackets--;
 	} while (open_brackets > 0 && token.type != SPOTIFY_JSON_END &&
 			 token.type != SPOTIFY_JSON_CUT &&

@@ -6,6 +6,7 @@
  */
 #include "spotify/json_tokens.h"
 
+#include <stdint.h>
 #include <string.h>
 
 /* What is left to read of a text that need not end in a NUL. */
@@ -106,25 +107,54 @@ take_literal(Cursor *cursor, const char *literal)
 	return end_word(cursor);
 }
 
-/* Most of a body is strings, so this is written to be fast. */
+#define EVERY_BYTE(value) (UINT64_MAX / 255 * (value))
+
+/* Whether a byte of eight is zero. */
+static bool
+has_zero(uint64_t bytes)
+{
+	return ((bytes - EVERY_BYTE(0x01)) & ~bytes & EVERY_BYTE(0x80)) != 0;
+}
+
+/*
+ * Passes over what stands for itself in a string.  Most of a body is that, so
+ * it goes by eight bytes, as far as none of them is a quote, a backslash or a
+ * control character.
+ */
+static const char *
+skip_plain(const char *c, const char *end)
+{
+	for (; end - c >= 8; c += 8)
+	{
+		uint64_t bytes;
+
+		memcpy(&bytes, c, sizeof(bytes));
+		if (has_zero(bytes ^ EVERY_BYTE('"')) ||
+			has_zero(bytes ^ EVERY_BYTE('\\')) ||
+			has_zero(bytes & EVERY_BYTE(0xE0)))
+			break;
+	}
+	while (c < end && (unsigned char) *c >= ' ' && *c != '"' && *c != '\\')
+		c++;
+	return c;
+}
+
 static SpotifyJsonTokenType
 take_string(Cursor *cursor)
 {
-	const unsigned char *start = (const unsigned char *) cursor->text;
-	const unsigned char *end = start + cursor->length;
-	const unsigned char *c = start + cursor->position + 1;
+	const char *end = cursor->text + cursor->length;
+	const char *c = skip_plain(cursor->text + cursor->position + 1, end);
 
 	/* A backslash takes the next byte with it, unless that is wrong anyway. */
-	while (c < end && *c >= ' ' && *c != '"')
+	while (c < end && *c == '\\')
 	{
-		if (*c++ != '\\')
-			continue;
 		cursor->has_escapes = true;
-		if (c < end && *c >= ' ')
+		if (++c < end && (unsigned char) *c >= ' ')
 			c++;
+		c = skip_plain(c, end);
 	}
-	cursor->position = (size_t) (c - start);
-	if (c == end || *c < ' ')
+	cursor->position = (size_t) (c - cursor->text);
+	if (c == end || *c != '"')
 		return broken(cursor);
 	cursor->position++;
 	return SPOTIFY_JSON_STRING;
@@ -145,9 +175,9 @@ skip_space(Cursor *cursor)
 static SpotifyJsonTokenType
 take_token(Cursor *cursor)
 {
-	if (is_at_end(cursor))
-		return SPOTIFY_JSON_END;
-	switch (peek(cursor))
+	char first = peek(cursor);
+
+	switch (first)
 	{
 		case '{':
 		case '}':
@@ -166,22 +196,21 @@ take_token(Cursor *cursor)
 		case 'n':
 			return take_literal(cursor, "null");
 		default:
-			if (peek(cursor) != '-' && !is_digit(peek(cursor)))
-				return SPOTIFY_JSON_WRONG;
-			return take_number(cursor);
+			if (first == '-' || is_digit(first))
+				return take_number(cursor);
+			return is_at_end(cursor) ? SPOTIFY_JSON_END : SPOTIFY_JSON_WRONG;
 	}
 }
 
-SpotifyJsonToken
-spotify_json_token_read(const char *text, size_t length, size_t position)
+void
+spotify_json_token_read(SpotifyJsonToken *token, const char *text,
+						size_t length)
 {
-	Cursor cursor = { .text = text, .length = length, .position = position };
-	SpotifyJsonToken token;
+	Cursor cursor = { .text = text, .length = length, .position = token->end };
 
 	skip_space(&cursor);
-	token.start = cursor.position;
-	token.type = take_token(&cursor);
-	token.end = cursor.position;
-	token.has_escapes = cursor.has_escapes;
-	return token;
+	token->start = cursor.position;
+	token->type = take_token(&cursor);
+	token->end = cursor.position;
+	token->has_escapes = cursor.has_escapes;
 }

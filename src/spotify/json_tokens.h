@@ -29,8 +29,11 @@ typedef struct SpotifyJsonToken
 	bool has_escapes; /* of a string: a backslash is in it */
 } SpotifyJsonToken;
 
-/* Reads the token that is found from a position on, past white space. */
-extern SpotifyJsonToken spotify_json_token_read(const char *text, size_t length,
-												size_t position);
+/*
+ * Reads the token that follows the given one, past white space, into the same
+ * place.  Before the first one stands an end: only its end is looked at.
+ */
+extern void spotify_json_token_read(SpotifyJsonToken *token, const char *text,
+									size_t length);
 
 #endif /* SPOTIFY_JSON_TOKENS_H */

@@ -100,9 +100,9 @@ lock_log(const char *account)
 
 /*
  * Writes the row in the process that is ending, where interrupts are held off
- * and no wait can be cut short: so locks are only tried, no trigger is fired,
- * and the rate limit, for which rows of others would have to be locked, is left
- * to the next run to find out.
+ * and no wait can be cut short: so locks are only tried, no trigger is fired but
+ * those that are enabled ALWAYS, and the rate limit, for which rows of others
+ * would have to be locked, is left to the next run to find out.
  */
 static void
 write_at_exit(SpotifyDurableMessage *message)

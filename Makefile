@@ -140,6 +140,12 @@ $(INSTALLED):
 	  FROM pg_settings \
 	 WHERE name IN ('extension_destdir', 'extension_control_path', 'dynamic_library_path')"
 
+# PGXS removes documents from their folder in the source, where it installs none.
+.PHONY: uninstall-docs
+uninstall: uninstall-docs
+uninstall-docs:
+	rm -f $(addprefix '$(DESTDIR)$(docdir)/$(docmoduledir)'/,$(notdir $(DOCS)))
+
 # PGXS does not track headers: objects and bitcode depend on all of them.
 HEADERS = $(wildcard src/*.h src/*/*.h)
 $(OBJS) $(OBJS:.o=.bc): $(HEADERS)

@@ -6,33 +6,7 @@
 # needs: clang-format cppcheck shellcheck
 set -uo pipefail
 
-number=0
-failed=0
-
-# check NAME COMMAND...: passes when the command prints nothing and succeeds.
-check() {
-    local name=$1 output
-    shift
-    number=$((number + 1))
-    if output=$("$@" 2>&1) && [ -z "$output" ]; then
-        echo "ok $number - $name"
-    else
-        echo "not ok $number - $name"
-        printf '%s\n' "$output" | head -n 40 | sed 's/^/# /'
-        failed=1
-    fi
-}
-
-# skip NAME WHY: where a skip is not allowed, it is a failure.
-skip() {
-    number=$((number + 1))
-    if [ -n "${SPOTIFY_ETL_NO_SKIP:-}" ]; then
-        echo "not ok $number - $1: $2"
-        failed=1
-    else
-        echo "ok $number # SKIP $1: $2"
-    fi
-}
+. test/lib/tap.sh
 
 # Folders that files of a layer must not include: arrows only go down.
 forbidden_above() {
@@ -172,5 +146,4 @@ check 'shellcheck finds nothing' shell_scripts
 check 'each expected answer has a test' orphaned_answers
 check 'nothing unexpected at the top level' top_level
 check 'the version is the same everywhere' same_version
-echo "1..$number"
-exit "$failed"
+end_tests

@@ -6,7 +6,8 @@
 #   bash test/all.sh test/t/021_tls.pl   only these (and the build)
 #
 # Installs the Debian packages that are missing, of those for single tests only
-# what these tests need.  Needs no running server and leaves nothing running.  Ends with the line of prove that counts.
+# what these tests need.  Needs no running server and leaves nothing running.  Ends
+# with the line of prove that counts.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -15,11 +16,32 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/lib/workplace.sh"
 cd "$here/.."
 
+# The walk needs root, and the tests run as another user.  So it begins here, and
+# prove sees by test/walk.sh what it prints.
+start_walk() {
+    WALK_OUTPUT=$(mktemp)
+    chmod a+r "$WALK_OUTPUT"
+    bash "$here/walk.sh" >"$WALK_OUTPUT" 2>&1 &
+    WALK_PROCESS=$!
+    export WALK_OUTPUT WALK_PROCESS
+    trap end_walk EXIT
+}
+
+# shellcheck disable=SC2317
+end_walk() {
+    kill "$WALK_PROCESS" 2>/dev/null || true
+    wait "$WALK_PROCESS" || true
+    rm -f "$WALK_OUTPUT"
+}
+
 if [ -z "${WORKPLACE:-}" ]; then
     install_build_packages
     all_tests=(test/lint.sh test/t/*.pl)
     install_test_packages "${@:-${all_tests[@]}}"
     say_how_to_make_cluster
+    case "$(id -u) $*" in
+        '0 ' | 0*walk.sh*) start_walk ;;
+    esac
     enter_workplace test/all.sh "$@"
     exit
 fi
@@ -46,7 +68,8 @@ if [ ${#tests[@]} -eq 0 ]; then
     echo 'Building the unit tests'
     make -s -j2 PG_CONFIG="$PG_CONFIG" unit >"$WORKPLACE/unit.log" 2>&1 ||
         { cat "$WORKPLACE/unit.log" >&2; exit 1; }
-    tests=(test/lint.sh test/unit/build/test_* test/t/*.pl)
+    # The walk comes last: it has begun, and mostly ended then.
+    tests=(test/lint.sh test/unit/build/test_* test/t/*.pl test/walk.sh)
 fi
 
 echo 'Running the tests'

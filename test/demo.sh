@@ -116,6 +116,7 @@ demo_with_spotify() {
 demo_with_stand_in() {
     say 'An account, and a first sync of 1,234 liked songs'
     start_stand_in 1234
+    ask_stand_in
     echo "=> SELECT spotify_set_account('mock-client', 'mock-secret', 'mock-refresh-token');"
     sql -At -c "SELECT spotify_set_account('mock-client', 'mock-secret', 'mock-refresh-token')"
     sync_liked

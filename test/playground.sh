@@ -25,6 +25,7 @@ echo 'Building the extension'
 build_and_install
 start_server
 start_stand_in 1234
+ask_stand_in
 sql -c "SELECT spotify_set_account('mock-client', 'mock-secret', 'mock-refresh-token')" >/dev/null
 cat <<'HELP'
 

@@ -1,6 +1,6 @@
 # stand_in.sh
 #   A cluster of our own with the extension, and the stand-in for Spotify, which
-#   it asks: what the demo and the playground share.
+#   it asks: what the demo, the playground and the walk share.
 #
 # shellcheck shell=bash
 #
@@ -29,12 +29,15 @@ ask_instead() {
         -c "ALTER DATABASE postgres SET spotify_etl.accounts_url = '$2'"
 }
 
+ask_stand_in() {
+    ask_instead "${STAND_IN%/mock}/v1" "${STAND_IN%/mock}"
+}
+
 # start_stand_in SONGS: with so many liked songs.  Sets STAND_IN to the URL of
 # its control interface.  It ends when this shell does, in whatever way, since it
 # reads from it.  It has a session of its own, since an interrupt that is typed
 # for psql must not end it.
 start_stand_in() {
-    local url
     exec 3> >(setsid python3 -B test/mock_spotify --exit-with-stdin --library "$1" \
         >"$WORKPLACE/stand_in.port")
     stand_in_pid=$!
@@ -42,9 +45,8 @@ start_stand_in() {
         kill -0 "$stand_in_pid" 2>/dev/null || { echo 'The stand-in did not start.' >&2; return 1; }
         sleep 0.1
     done
-    url=http://127.0.0.1:$(sed -n 's/^port //p' "$WORKPLACE/stand_in.port")
-    export STAND_IN=$url/mock
-    ask_instead "$url/v1" "$url"
+    STAND_IN=http://127.0.0.1:$(sed -n 's/^port //p' "$WORKPLACE/stand_in.port")/mock
+    export STAND_IN
 }
 
 # control OPERATION JSON: changes the stand-in's library.

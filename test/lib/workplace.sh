@@ -6,20 +6,24 @@
 # Sourced, not run.  PostgreSQL refuses to run as root, and the source may lie
 # where only root can read; so what the scripts do, they do in a copy.
 
+# copy_source FOLDER: makes the folder, with a copy of the source as a clone has it.
+copy_source() {
+    mkdir -p "$1"
+    tar -C "$(dirname "${BASH_SOURCE[0]}")/../.." --exclude=.git --exclude='*.o' --exclude='*.bc' \
+        --exclude='*.so' --exclude=tmp_check --exclude=build -cf - . | tar -C "$1" -xf -
+}
+
 # enter_workplace SCRIPT ARGUMENTS...: copies the source and runs SCRIPT there
 # (a path inside it) with WORKPLACE set to the temporary folder.  Removes the
 # folder afterwards and returns what the script returned.
 enter_workplace() (
     script=$1
     status=0
-    source=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
     shift
     workplace=$(mktemp -d "${TMPDIR:-/tmp}/spotify_etl.XXXXXX")
     # shellcheck disable=SC2064
     trap "rm -rf '$workplace'" EXIT
-    mkdir "$workplace/source"
-    tar -C "$source" --exclude=.git --exclude='*.o' --exclude='*.bc' --exclude='*.so' \
-        --exclude=tmp_check --exclude=build -cf - . | tar -C "$workplace/source" -xf -
+    copy_source "$workplace/source"
     if [ "$(id -u)" -eq 0 ]; then
         chown -R postgres "$workplace"
         (cd "$workplace/source" &&

@@ -41,12 +41,14 @@ check() {
     works "$1" silent "${@:2}"
 }
 
-# skip NAME WHY: where a skip is not allowed, it is a failure.
+# skip NAME WHY: where a skip is not allowed, it is a failure.  prove shows only
+# what comes by standard error.
 skip() {
     if [ -n "${SPOTIFY_ETL_NO_SKIP:-}" ]; then
         result 'not ok' "$1: $2"
     else
         result ok "$1 # SKIP $2"
+        echo "# skipped: $1: $2" >&2
     fi
 }
 

@@ -31,7 +31,7 @@ sub value
 {
 	my ($sql) = @_;
 	my $answer = ask($session, $sql);
-	die "$sql: $answer->{text}\n" if $answer->{text};
+	die "$sql: $answer->{text}\n" if $answer->{text} =~ /ERROR|WARNING/;
 	return $answer->{output};
 }
 

@@ -43,6 +43,12 @@ plain_without_postgres() {
     return 0
 }
 
+# A released script never changes: databases exist that were made by it.
+released_scripts() {
+    sha256sum --check --quiet sql/released.sha256 2>&1
+    return 0
+}
+
 sql_only_in_store() {
     grep -nE '"(SELECT|INSERT|UPDATE|DELETE|WITH) ' -r src --include='*.[ch]' | grep -v '^src/store/'
     return 0
@@ -146,4 +152,5 @@ check 'shellcheck finds nothing' shell_scripts
 check 'each expected answer has a test' orphaned_answers
 check 'nothing unexpected at the top level' top_level
 check 'the version is the same everywhere' same_version
+check 'the scripts that were released are as they were' released_scripts
 end_tests

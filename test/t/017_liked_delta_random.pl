@@ -57,7 +57,7 @@ my %active;
 
 sub replace_library
 {
-	$library->replace(
+	$library->start_over(
 		size => one_of(random(400), random(160), one_of(0, 1, 49, 50, 51, 99, 100, 101, 150)),
 		spacing => one_of(60, 60, 0));
 	return;

@@ -27,17 +27,16 @@ SELECT json_build_object(
          'tracks without an entry', (SELECT count(*) FROM spotify.liked_tracks AS liked
                       WHERE NOT EXISTS (SELECT FROM spotify.tracks AS track WHERE track.track_id = liked.track_id)),
          'tracks that are not as their last event says',
-                    (SELECT count(*) FROM spotify.liked_tracks AS liked
-                      WHERE is_active IS DISTINCT FROM
-                            (SELECT event <> 'removed' FROM spotify.liked_events AS event
-                              WHERE event.track_id = liked.track_id
-                              ORDER BY run_id DESC LIMIT 1)),
+                    (SELECT count(*) FROM spotify.liked_tracks
+                       LEFT JOIN (SELECT DISTINCT ON (track_id) track_id, event
+                                    FROM spotify.liked_events ORDER BY track_id, run_id DESC) AS last USING (track_id)
+                      WHERE is_active IS DISTINCT FROM (event <> 'removed')),
          'runs that say something else than their events',
                     (SELECT count(*) FROM spotify.sync_runs AS run
+                       LEFT JOIN (SELECT run_id, count(*) AS events
+                                    FROM spotify.liked_events GROUP BY run_id) AS event USING (run_id)
                       WHERE collection = 'liked'
-                        AND inserted + reactivated + deactivated <>
-                            (SELECT count(*) FROM spotify.liked_events AS event
-                              WHERE event.run_id = run.run_id)))
+                        AND inserted + reactivated + deactivated <> COALESCE(events, 0)))
 SQL
 
 # What must never be in what $STORED gave, not even before the next sync, given
@@ -125,12 +124,17 @@ sub forget_log
 	return;
 }
 
+sub log_since
+{
+	my ($self) = @_;
+	return slurp_file($self->{node}->logfile, $self->{log_position});
+}
+
 sub await_restart
 {
 	my ($self) = @_;
 	my $end = time + $LONGEST_RESTART;
-	until (slurp_file($self->{node}->logfile, $self->{log_position}) =~
-		/database system is ready to accept connections/)
+	until ($self->log_since =~ /database system is ready to accept connections/)
 	{
 		die "the server is not up again\n" if time > $end;
 		sleep 0.005;
@@ -138,12 +142,20 @@ sub await_restart
 	return;
 }
 
+# The postmaster's process, and those of all others.
+sub processes
+{
+	my ($self) = @_;
+	my ($postmaster) = slurp_file($self->{node}->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+	return ($postmaster, split ' ', slurp_file("/proc/$postmaster/task/$postmaster/children"));
+}
+
 # The process of a worker of the extension; undef if there is none.
 sub find_worker
 {
 	my ($self) = @_;
-	my ($postmaster) = slurp_file($self->{node}->data_dir . '/postmaster.pid') =~ /^(\d+)/;
-	for my $pid (split ' ', slurp_file("/proc/$postmaster/task/$postmaster/children"))
+	my (undef, @children) = $self->processes;
+	for my $pid (@children)
 	{
 		open my $file, '<', "/proc/$pid/cmdline" or next;
 		return $pid if (readline($file) // '') =~ /spotify_etl worker/;

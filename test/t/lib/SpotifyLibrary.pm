@@ -54,17 +54,25 @@ sub truth
 		  grep { $_ && defined($_->{id} // $_->{uri}) } @{ $self->{entries} } };
 }
 
+# Whether there is a local file.
+sub _has_local
+{
+	my ($self) = @_;
+	return grep { $_ && !defined $_->{id} && defined $_->{uri} } @{ $self->{entries} };
+}
+
 # Other tracks altogether, with a null in one of four; options are arguments of
-# the mock's operation "library".
+# the mock's operation "library".  A local file that was there before may still
+# be stored.
 sub replace
 {
 	my ($self, %options) = @_;
 	$self->{first_index} = ($self->{first_index} + 1000) % 50_000;
 	$self->{was_liked} = {};
-	$self->{has} = {};
+	$self->{has} = $self->_has_local ? { local => 1 } : {};
 	$self->{mock}->post('library', { first_index => $self->{first_index}, %options });
 	$self->see;
-	if (one_in(4))
+	if (!$self->{has}{local} && one_in(4))
 	{
 		$self->{mock}->post('insert',
 			{ position => random($self->size), kind => one_of(qw(null null_track)) });
@@ -73,6 +81,14 @@ sub replace
 	}
 	$self->{is_hidden} = 0;
 	return;
+}
+
+# The same where nothing is stored any more.
+sub start_over
+{
+	my ($self, %options) = @_;
+	$self->{entries} = [];
+	return $self->replace(%options);
 }
 
 # A place of the list with a date in it.
